@@ -1,0 +1,29 @@
+"""What the API must know of the daemon around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """Fixed while the daemon runs.
+
+    allowed_hosts: what `Host` may say on TCP, in lower case, with the port where it is not the scheme's own.
+    dev: TCP needs no token, if the client is a process of socket_uid on this host.
+    is_agent_process: does this pid descend from a shim? Called for each request on the control socket, may read
+    /proc, must not block longer than that.
+    body_limit and text_limit in bytes, stream_limit in streams that are open at once.
+    """
+
+    allowed_hosts: frozenset[str]
+    port: int
+    dev: bool
+    socket_uid: int
+    is_agent_process: Callable[[int], bool]
+    request_stop: Callable[[], None]
+    default_adapter: str
+    body_limit: int = 1024 * 1024
+    text_limit: int = 1024 * 1024
+    stream_limit: int = 500

@@ -1,0 +1,397 @@
+"""One session's task: inbox, decide, append, evolve, effects.
+
+The actor awaits its inbox and the log, nothing else: bytes for the agent go to the driver's own task. One order of
+all that happens to a session is what makes "first answer wins" true without a lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from tetherd.agents.missing import MissingAdapter
+from tetherd.control import Delta, Outcome, fresh_run_id
+from tetherd.domain import commands as cmd
+from tetherd.domain import effects as fx
+from tetherd.domain import events as ev
+from tetherd.domain.decide import Closed, Context, Decision, create, decide
+from tetherd.domain.ids import InputId, RunId
+from tetherd.domain.session import Session, SessionState
+from tetherd.errors import Misconfigured, Rejected, Unavailable
+from tetherd.logconfig import get_logger
+from tetherd.plugin import AgentAdapter, Launch, LaunchSpec, TextDelta
+from tetherd.runtime.active_run import ActiveRun
+from tetherd.runtime.agent_host import AgentHost
+from tetherd.runtime.inbox import ActorGone, Inbox, Slot
+from tetherd.runtime.run_driver import Acked, CaughtUp, Gone, Heard, RunDriver, RunReport
+from tetherd.storage.eventlog import Append, EventLog, Frame
+from tetherd.storage.runs import RunStore
+from tetherd.storage.views import Views
+
+INTERRUPT_PATIENCE_SECONDS = 10.0
+RETRY_SECONDS = 1.0
+RECOVERED_STOP_GRACE_SECONDS = 5.0
+
+log = get_logger(__name__)
+
+
+class CannotLaunch(Rejected):
+    """The adapter says that its agent cannot be started like this."""
+
+    code = "cannot_launch"
+    status = 422
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What actors stand on; the same for all of them."""
+
+    log: EventLog
+    views: Views
+    runs: RunStore
+    agents: AgentHost
+    adapters: Mapping[str, AgentAdapter]
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    fresh_run_id: Callable[[], RunId] = fresh_run_id
+
+    def adapter(self, name: str) -> AgentAdapter:
+        """The adapter of a session that exists, also when it has been uninstalled since."""
+        return self.adapters.get(name) or MissingAdapter(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Overdue:
+    """An interrupt has not ended the turn in time."""
+
+
+_Item = cmd.Command | RunReport | _Overdue
+_Slot = Slot[_Item, Outcome | None]
+
+
+class SessionActor:
+    """Owns one session while it is awake. `run` ends when the session has ended and nobody waits for it."""
+
+    def __init__(self, world: World, session: Session, retire: Callable[[], None]) -> None:
+        self.session = session
+        self._world = world
+        self._retire = retire
+        self._inbox: Inbox[_Item, Outcome | None] = Inbox()
+        self._texts: dict[InputId, str] = {}
+        self._run: ActiveRun | None = None
+        self._driver: RunDriver | None = None
+        self._nursery: trio.Nursery | None = None
+        self._catching_up = False
+        self.picked_up = trio.Event()
+        self.failed = False
+
+    @property
+    def paused(self) -> str | None:
+        """Why the agent stands still (its disk is full), or None."""
+        return self._driver.paused if self._driver else None
+
+    async def submit(self, command: cmd.Command) -> Outcome:
+        """Carry out a command of this session. Raises Rejected or Unavailable."""
+        outcome = await self._inbox.command(command).wait()
+        assert outcome is not None
+        return outcome
+
+    async def run(self) -> None:
+        """Until the session has ended and nobody waits; `picked_up` is set once its state is true again."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                await self._pick_up()
+                if not self._catching_up:
+                    self.picked_up.set()
+                while self.session.is_live or not self._inbox.is_empty():
+                    # until the journal has been read, a decision might answer what the agent has withdrawn
+                    slot = await self._inbox.take(commands=not self._catching_up)
+                    await self._handle(slot)
+                self._retire()
+                nursery.cancel_scope.cancel()
+        except BaseException:
+            self.failed = True
+            raise
+        finally:
+            self.picked_up.set()
+            self._inbox.close(ActorGone("the session's task has ended"))
+
+    # -- one item ------------------------------------------------------------------------------------------------
+
+    async def _handle(self, slot: _Slot) -> None:
+        item = slot.item
+        if isinstance(item, Heard | Acked | CaughtUp | Gone | _Overdue):
+            await self._insist(item)
+            slot.answer(None)
+            return
+        try:
+            slot.answer(await self._obey(item))
+        except (Rejected, Unavailable, Misconfigured) as error:
+            slot.fail(error)
+
+    async def _obey(self, command: cmd.Command) -> Outcome:
+        if command.key is not None:
+            seqs = await self._world.log.earlier(command.session_id, command.key)
+            if seqs is not None:
+                return Outcome(self.session, seqs, repeated=True)
+        decision = decide(self.session, command, await self._context(command))
+        bulk = isinstance(command, cmd.PushEvents | cmd.ConfirmPolled)
+        return await self._commit(decision, key=command.key, urgent=not bulk)
+
+    async def _context(self, command: cmd.Command) -> Context:
+        closed: Closed | None = None
+        if isinstance(command, cmd.AnswerApproval) and self.session.open_approval(command.approval_id) is None:
+            closed = await self._world.views.closed_approval(self.session.session_id, command.approval_id)
+        return Context(run_id=self._world.fresh_run_id(), closed=closed)
+
+    async def _insist(self, report: RunReport | _Overdue) -> None:
+        """A report is a fact: while the log cannot take it (a full disk) it waits here, and commands go on."""
+        while True:
+            try:
+                await self._absorb(report)
+                return
+            except Unavailable as error:
+                log.warning("report waits", session=self.session.session_id, why=str(error))
+            await self._serve_commands_for(RETRY_SECONDS)
+
+    async def _serve_commands_for(self, seconds: float) -> None:
+        deadline = trio.current_time() + seconds
+        while True:
+            with trio.move_on_at(deadline) as waiting:  # around the waiting alone: an append is never cut off
+                slot = await self._inbox.take(commands=not self._catching_up, reports=False)
+            if waiting.cancelled_caught:
+                return
+            await self._handle(slot)
+
+    async def _absorb(self, report: RunReport | _Overdue) -> None:
+        run = self._run
+        match report:
+            case Heard(chunk=chunk) if run is not None:
+                fed = run.feed(chunk)
+                self._world.log.publish([self._delta(delta) for delta in fed.deltas])
+                if fed.events or fed.frames or run.should_write():
+                    await self._commit(self._follow(cmd.AgentSaid(tuple(fed.events))), owed=fed.frames, heard=True)
+            case Acked(outbox_seqs=seqs) if run is not None:
+                about = [run.unsettled[seq] for seq in seqs if seq in run.unsettled]
+                inputs = tuple(InputId(one.ref) for one in about if one.kind == "input" and one.ref)
+                verdicts = tuple(ev.ApprovalId(one.ref) for one in about if one.kind == "verdict" and one.ref)
+                await self._commit(self._follow(cmd.Acknowledged(inputs, verdicts)), acknowledged=seqs, urgent=True)
+                for seq in seqs:
+                    run.unsettled.pop(seq, None)
+            case Gone(stopped=stopped):
+                last = run.finish() if run else ()
+                await self._commit(self._follow(cmd.AgentSaid(last), stopped), urgent=True)
+                self._run = self._driver = None
+                self._caught_up()
+            case CaughtUp():
+                self._caught_up()
+            case _Overdue():
+                await self._commit(self._follow(cmd.InterruptOverdue()))
+            case _:
+                pass
+
+    def _caught_up(self) -> None:
+        self._catching_up = False
+        self.picked_up.set()
+
+    def _follow(self, *reports: cmd.Report) -> Decision:
+        """What follows from reports, one after the other, as one decision."""
+        session, events, effects = self.session, list[ev.Event](), list[fx.Effect]()
+        for report in reports:
+            decision = decide(session, report, Context(run_id=self._world.fresh_run_id()))
+            session = decision.session
+            events += decision.events
+            effects += decision.effects
+        return Decision(session, tuple(events), tuple(effects))
+
+    # -- one append ----------------------------------------------------------------------------------------------
+
+    async def _commit(
+        self,
+        decision: Decision,
+        *,
+        owed: Sequence[bytes] = (),
+        acknowledged: tuple[int, ...] = (),
+        heard: bool = False,
+        key: str | None = None,
+        urgent: bool = False,
+    ) -> Outcome:
+        """Write, believe, do. On failure nothing has happened, and the run is as it was before."""
+        starts = any(isinstance(effect, fx.LaunchAgent) for effect in decision.effects)
+        run, launch = self._prepare(decision.session) if starts else (self._run, None)
+        texts = await self._prompt_texts(decision)
+        gathered = run.flush() if run else ()
+        events = (*decision.events, *gathered) if heard else (*gathered, *decision.events)
+        frames = run.open() if run and starts else []
+        if run:
+            frames += [run.protocol_frame(data) for data in owed]
+            frames += [run.frame(command) for command in _owed_commands(decision, texts)]
+        append = Append(
+            session=decision.session,
+            events=events,
+            progress=run.progress() if run else None,
+            frames=tuple(frames),
+            acknowledged=acknowledged,
+            key=key,
+            urgent=urgent,
+        )
+        try:
+            entries = await self._world.log.append(append)
+        except Unavailable:
+            if run:
+                run.rewind(forget_last_chunk=heard)
+            raise
+        self.session = decision.session
+        self._remember_texts(decision)
+        if run:
+            run.committed(frames)
+        await self._perform(decision, run, frames, launch)
+        return Outcome(self.session, tuple(entry.seq for entry in entries))
+
+    async def _perform(
+        self, decision: Decision, run: ActiveRun | None, frames: list[Frame], launch: Launch | None
+    ) -> None:
+        if launch is not None and run is not None:
+            self._drive(run, frames, launch)
+        elif self._driver is not None and run is not None:
+            self._driver.enqueue(frames)
+            await self._driver.release(run.cursor)
+        for effect in decision.effects:
+            match effect:
+                case fx.StopAgent(grace_seconds=grace_seconds) if self._driver:
+                    self._driver.stop(grace_seconds)
+                case fx.WatchInterrupt():
+                    self._watch_interrupt()
+                case _:
+                    pass
+
+    def _drive(
+        self, run: ActiveRun, frames: list[Frame], launch: Launch | None, *, catch_up: bool = False
+    ) -> RunDriver:
+        assert self._nursery is not None
+        self._run = run
+        self._driver = RunDriver(
+            self._world.agents,
+            run.spec.run_id,
+            self._tell,
+            cursor=run.cursor,
+            frames=frames,
+            launch=launch,
+            catch_up=catch_up,
+        )
+        self._nursery.start_soon(self._driver.run)
+        return self._driver
+
+    async def _tell(self, report: RunReport) -> None:
+        await self._inbox.report(report).wait()
+
+    def _watch_interrupt(self) -> None:
+        async def later() -> None:
+            await trio.sleep(INTERRUPT_PATIENCE_SECONDS)
+            await self._inbox.report(_Overdue()).wait()
+
+        assert self._nursery is not None
+        self._nursery.start_soon(later)
+
+    def _delta(self, delta: TextDelta) -> Delta:
+        return Delta(self.session.session_id, delta.message_id, delta.kind, delta.offset, delta.text)
+
+    # -- texts of inputs that wait --------------------------------------------------------------------------------
+
+    async def _prompt_texts(self, decision: Decision) -> dict[InputId, str]:
+        """Whole texts of the prompts that this decision sends: from it, from memory, or from the log."""
+        wanted = [
+            effect.command.input_id
+            for effect in decision.effects
+            if isinstance(effect, fx.SendToAgent) and isinstance(effect.command, fx.Prompt)
+        ]
+        known = self._texts | {e.input_id: e.text for e in decision.events if isinstance(e, ev.InputAccepted)}
+        missing = [input_id for input_id in wanted if input_id not in known]
+        if missing:
+            known |= await self._world.views.input_texts(missing)
+        return known
+
+    def _remember_texts(self, decision: Decision) -> None:
+        for event in decision.events:
+            if isinstance(event, ev.InputAccepted):
+                self._texts[event.input_id] = event.text
+        self._texts = {input_id: text for input_id, text in self._texts.items() if input_id in self.session.queued}
+
+    # -- runs ----------------------------------------------------------------------------------------------------
+
+    def _prepare(self, session: Session) -> tuple[ActiveRun, Launch]:
+        """A new run of the session, before it is committed. Raises CannotLaunch."""
+        spec = self._spec(session)
+        adapter = self._world.adapter(session.adapter)
+        try:
+            launch = adapter.launch(spec)
+        except Misconfigured as error:
+            raise CannotLaunch(str(error)) from error
+        return ActiveRun(adapter, spec), launch
+
+    def _spec(self, session: Session) -> LaunchSpec:
+        assert session.run_id is not None
+        return LaunchSpec(
+            session_id=session.session_id,
+            run_id=session.run_id,
+            directory=session.directory or "/",
+            mode=session.mode,
+            vendor_session_id=session.vendor_session_id,
+            settings=self._world.settings.get(session.adapter, {}),
+            environment=self._world.environment,
+        )
+
+    async def _pick_up(self) -> None:
+        """Go on with a run that an earlier life of the daemon began."""
+        session = self.session
+        if not session.is_live or session.external or session.run_id is None:
+            return
+        row = await self._world.runs.run(session.run_id)
+        frames = await self._world.runs.frames(session.run_id)
+        fate = await self._world.agents.settle(session.run_id)
+        log.info("run picked up", session=session.session_id, run=session.run_id, fate=fate)
+        adapter = self._world.adapter(session.adapter)
+        spec = self._spec(session)
+        run = self._run = ActiveRun(
+            adapter,
+            spec,
+            cursor=row.cursor,
+            snapshot=row.snapshot,
+            next_outbox_seq=row.next_outbox_seq,
+            unsettled=frames,
+        )
+        try:
+            launch = adapter.launch(spec) if fate == "unborn" else None
+        except Misconfigured as error:
+            await self._insist(Gone(cmd.RunStopped(session.run_id, error=str(error))))
+            return
+        if fate == "lost":
+            await self._insist(Gone(cmd.RunStopped(session.run_id, lost=True)))
+            return
+        self._catching_up = fate != "unborn"
+        driver = self._drive(run, frames, launch, catch_up=fate == "held")
+        if session.state is SessionState.STOPPING:
+            driver.stop(RECOVERED_STOP_GRACE_SECONDS)
+        if session.state is SessionState.INTERRUPTING:
+            self._watch_interrupt()
+
+
+def created(command: cmd.CreateSession) -> Append:
+    """The first append of a session."""
+    decision = create(command)
+    return Append(session=decision.session, events=decision.events, key=command.key, urgent=True)
+
+
+def _owed_commands(decision: Decision, texts: Mapping[InputId, str]) -> list[fx.AgentCommand]:
+    """The commands for the agent, in order, prompts with their texts."""
+    owed: list[fx.AgentCommand] = []
+    for effect in decision.effects:
+        if isinstance(effect, fx.SendToAgent):
+            command = effect.command
+            owed.append(
+                fx.Prompt(command.input_id, texts[command.input_id]) if isinstance(command, fx.Prompt) else command
+            )
+    return owed

@@ -1,0 +1,366 @@
+"""Bodies of the API: what comes in, what goes out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
+from tetherd.control import AgentView, ApprovalView, Outcome, SessionView, TokenView
+from tetherd.domain.approval import Approval, ApprovalKind, FileShown, Option, Resolution
+from tetherd.domain.ids import ApprovalId, Frozen, Role, RunId, SessionId
+from tetherd.domain.modes import Mode
+from tetherd.domain.session import Session, SessionState
+
+MAX_SEQ = 2**53 - 1
+"""The largest integer that JavaScript reads without loss."""
+
+ID_PATTERNS = {
+    "session_id": r"^s-[0-9a-z]{12}$",
+    "approval_id": r"^a-[0-9a-f]{12}$",
+    "token_id": r"^[0-9A-Za-z_-]{1,64}$",
+    "seq": r"^[0-9]{1,15}$",
+}
+"""Shapes of what stands in paths."""
+
+UNNAMED = "tetherd:"
+"""Begins the request id that we make for a question whose agent gave it none."""
+
+# One line for people: no control characters, so that no name can move a terminal's cursor.
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=_ONE_LINE)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[0-9A-Za-z][0-9A-Za-z._:/+ -]*$")]
+# What people send goes on to argument vectors, paths and chats, none of which can carry NUL.
+Words = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
+Directory = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
+AgentsId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_ONE_LINE)]
+SessionIdText = Annotated[str, StringConstraints(pattern=ID_PATTERNS["session_id"])]
+CursorText = Annotated[str, StringConstraints(pattern=r"^(?:[0-9A-Za-z_-]{1,64}\.)?[0-9]{1,15}$")]
+Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
+Count = Annotated[int, Field(ge=0, le=MAX_SEQ)]
+
+
+class Body(BaseModel):
+    """A request: a key that we do not know is an error, and so is "1" where 1 is meant."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Query(BaseModel):
+    """A query string: all is text there, so numbers are read from it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def listed(given: object) -> object:
+    """`a,b` as it stands in a query string, as a list."""
+    return given.split(",") if isinstance(given, str) else given
+
+
+# -- sessions ----------------------------------------------------------------------------------------------------
+
+
+class NewSession(Body):
+    """With a `prompt` or `start` it starts at once. No `adapter`: an `agent_type` joins as an external agent."""
+
+    name: Name
+    agent_type: Label | None = None
+    adapter: Label | None = None
+    directory: Directory | None = None
+    prompt: Words | None = None
+    approval_mode: Mode = Mode.ASK
+    start: bool = False
+
+
+class SessionChanges(Body):
+    """At least one of them."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    name: Name | None = None
+    approval_mode: Mode | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.name is None and self.approval_mode is None:
+            raise ValueError("give name or approval_mode")
+        return self
+
+
+class Nothing(Body):
+    """A request that needs no words; an empty body will do."""
+
+
+class NewInput(Body):
+    text: Words
+
+
+class StopWish(Body):
+    grace_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
+
+
+class SessionsQuery(Query):
+    """`before` is the `next_before` of the page before."""
+
+    state: Annotated[frozenset[SessionState], BeforeValidator(listed)] = frozenset()
+    search: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")] | None = None
+    before: Seq | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+
+
+class SessionBody(Session):
+    """A session and where it stands in the log."""
+
+    created_at: datetime
+    updated_at: datetime
+    first_seq: int
+    last_seq: int
+
+    @classmethod
+    def of(cls, view: SessionView) -> Self:
+        return cls(**_members(view.session), **cls._place(view))
+
+    @staticmethod
+    def _place(view: SessionView) -> dict[str, Any]:
+        return {
+            "created_at": view.created_at,
+            "updated_at": view.updated_at,
+            "first_seq": view.first_seq,
+            "last_seq": view.last_seq,
+        }
+
+
+class CreatedSession(SessionBody):
+    """`token` opens this session alone, for its agent, and is shown this once. `id` is `session_id` again."""
+
+    id: SessionId
+    token: str
+
+    @classmethod
+    def made(cls, view: SessionView, token: str) -> Self:
+        return cls(**_members(view.session), **cls._place(view), id=view.session.session_id, token=token)
+
+
+class SessionPage(Frozen):
+    """Newest first; `next_before` is None on the last page."""
+
+    sessions: tuple[SessionBody, ...]
+    next_before: int | None
+
+
+class OutcomeBody(Frozen):
+    """The command's facts are committed: `seqs` are theirs; `repeated` when the same key did it before."""
+
+    session: Session
+    seqs: tuple[int, ...]
+    repeated: bool
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        return cls(session=outcome.session, seqs=outcome.seqs, repeated=outcome.repeated)
+
+
+# -- reading -----------------------------------------------------------------------------------------------------
+
+
+class SessionStreamQuery(Query):
+    """`after` = SEQ or EPOCH.SEQ, from the beginning when left out; `live` adds text that is being written."""
+
+    after: CursorText | None = None
+    live: bool = True
+
+
+class StreamQuery(SessionStreamQuery):
+    session: SessionIdText | None = None
+
+
+class TextQuery(Query):
+    field: Literal["text", "output"] = "output"
+
+
+class TextBody(Frozen):
+    seq: int
+    field: str
+    text: str
+
+
+class LogsQuery(Query):
+    limit_bytes: Annotated[int, Field(ge=1, le=1024 * 1024)] = 65536
+
+
+class EnvelopeBody(Frozen):
+    """What stands after `data:` in the stream; `data` and `type` together are an Event."""
+
+    seq: int
+    at: datetime
+    session_id: SessionId
+    type: str
+    data: dict[str, JsonValue]
+
+
+# -- approvals ---------------------------------------------------------------------------------------------------
+
+
+class ApprovalsQuery(Query):
+    """Pending ones oldest first, closed ones newest first."""
+
+    state: Literal["pending", "closed"] = "pending"
+    session: SessionIdText | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 200
+
+
+class ApprovalBody(Frozen):
+    """An approval and its fate. `digest` is over what is shown: send it back with the decision."""
+
+    approval_id: ApprovalId
+    run_id: RunId
+    request_id: str
+    kind: ApprovalKind
+    title: str
+    tool: str | None
+    tool_call_id: str | None
+    command: str | None
+    cwd: str | None
+    files: tuple[FileShown, ...]
+    options: tuple[Option, ...]
+    digest: str
+    session_id: SessionId
+    session_name: str
+    requested_seq: int
+    requested_at: datetime
+    state: Literal["pending", "resolved", "withdrawn"]
+    resolution: Resolution | None
+    delivered: Literal["delivered", "moot"] | None
+
+    @classmethod
+    def of(cls, view: ApprovalView) -> Self:
+        shown = _members(view.approval) | {"request_id": request_id_of(view.approval)}
+        return cls(
+            **shown,
+            digest=view.approval.digest(),
+            session_id=view.session_id,
+            session_name=view.session_name,
+            requested_seq=view.requested_seq,
+            requested_at=view.requested_at,
+            state=view.state,
+            resolution=view.resolution,
+            delivered=view.delivered,
+        )
+
+
+class ApprovalList(Frozen):
+    approvals: tuple[ApprovalBody, ...]
+
+
+class AnswerWords(Body):
+    choice: tuple[str, ...] = ()
+    text: Words | None = None
+
+
+class DecisionBody(Body):
+    """`answer`: an offered option's id or free words; ids of several options; or both, as an object."""
+
+    decision: Literal["approve", "reject"]
+    reason: Words | None = None
+    answer: Words | tuple[str, ...] | AnswerWords | None = None
+    updated_input: dict[str, JsonValue] | None = None
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class PermissionAnswer(Body):
+    """The short form: `request_id` is the agent's own or the approval's id."""
+
+    request_id: AgentsId
+    allow: bool
+    message: Words | None = None
+
+
+def request_id_of(approval: Approval) -> str:
+    """The agent's own id of it, or the approval's where the agent gave none."""
+    return approval.approval_id if approval.request_id.startswith(UNNAMED) else approval.request_id
+
+
+# -- the daemon --------------------------------------------------------------------------------------------------
+
+
+class Health(Frozen):
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class Stopping(Frozen):
+    status: Literal["stopping"] = "stopping"
+
+
+class AgentList(Frozen):
+    agents: tuple[AgentView, ...]
+
+
+class NewToken(Body):
+    """`session_id` goes with role agent, and only with it."""
+
+    name: Name
+    role: Role
+    session_id: SessionIdText | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_role(self) -> Self:
+        if (self.role is Role.AGENT) != (self.session_id is not None):
+            raise ValueError("session_id goes with role agent, and only with it")
+        return self
+
+
+class TokenBody(Frozen):
+    token_id: str
+    name: str
+    role: Role
+    session_id: SessionId | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, view: TokenView) -> Self:
+        return cls(**asdict(view))
+
+
+class CreatedToken(TokenBody):
+    """`token` is the secret; it is shown this once."""
+
+    token: str
+
+    @classmethod
+    def made(cls, view: TokenView, secret: str) -> Self:
+        return cls(**asdict(view), token=secret)
+
+
+class TokenList(Frozen):
+    tokens: tuple[TokenBody, ...]
+
+
+class Fault(Frozen):
+    """One thing that is wrong with a request, and where in it."""
+
+    where: str
+    problem: str
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is stable, `detail` and `hint` are for people; some codes carry facts of their own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["about:blank"] = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str | None = None
+    errors: tuple[Fault, ...] | None = None
+
+
+def _members(value: BaseModel) -> dict[str, Any]:
+    """Its fields as they are: they were validated when it was made."""
+    return {name: getattr(value, name) for name in type(value).model_fields}
