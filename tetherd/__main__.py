@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
     """Run the daemon until it is asked to stop; returns the exit code."""
     args = _parser().parse_args(argv)
     os.umask(0o077)
+    code = 0
     try:
         adapters = load_adapters()
         flags = {
@@ -45,10 +46,10 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
 
         trio.run(run_daemon, config, adapters, environ, options, on_ready, strict_exception_groups=True)
     except* Misconfigured as group:
-        return _give_up(group, CONFIGURATION)
+        code = _give_up(group, CONFIGURATION)
     except* Fatal as group:
-        return _give_up(group, FATAL)
-    return 0
+        code = _give_up(group, FATAL)
+    return code
 
 
 def _options(config: Config, args: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Options, str | None]:

@@ -56,22 +56,20 @@ async def run_with_restarts(
     backoff, intensity = Backoff(), Intensity()
     while True:
         began = trio.current_time()
+        failure: BaseException | None = None
         try:
             await start()
-            failure: BaseException | None = None
         except* Fatal:
             raise
-        except* Misconfigured as group:
-            failure = group.exceptions[0]
+        except* Exception as group:  # noqa: BLE001 - the restart loop is one of the three boundaries
+            failure = _first(group)
+        if failure is not None and on_failure is not None:
+            on_failure(failure)
+        if isinstance(failure, Misconfigured):
             log.error("parked: a person must act", part=name, why=str(failure))
-            if on_failure is not None:
-                on_failure(failure)
             return
-        except* Exception as group:
-            failure = group.exceptions[0]
+        if failure is not None:
             log.error("failed", part=name, policy=policy.value, exc_info=failure)
-            if on_failure is not None:
-                on_failure(failure)
         if policy is Restart.TEMPORARY or (policy is Restart.TRANSIENT and failure is None):
             return
         now = trio.current_time()
@@ -80,3 +78,12 @@ async def run_with_restarts(
         wait = PAUSE_SECONDS if failure is not None and intensity.failed(now) else next(backoff)
         log.info("restarting", part=name, wait_seconds=round(wait, 2))
         await trio.sleep(wait)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to report of several; one that a person must mend before all others."""
+    configured, _ = group.split(Misconfigured)
+    error: BaseException = configured or group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

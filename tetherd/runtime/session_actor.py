@@ -17,7 +17,7 @@ from tetherd.domain import commands as cmd
 from tetherd.domain import effects as fx
 from tetherd.domain import events as ev
 from tetherd.domain.decide import Closed, Context, Decision, create, decide
-from tetherd.domain.ids import InputId, RunId
+from tetherd.domain.ids import ApprovalId, InputId, RunId
 from tetherd.domain.session import Session, SessionState
 from tetherd.errors import Misconfigured, Rejected, Unavailable
 from tetherd.logconfig import get_logger
@@ -177,7 +177,7 @@ class SessionActor:
             case Acked(outbox_seqs=seqs) if run is not None:
                 about = [run.unsettled[seq] for seq in seqs if seq in run.unsettled]
                 inputs = tuple(InputId(one.ref) for one in about if one.kind == "input" and one.ref)
-                verdicts = tuple(ev.ApprovalId(one.ref) for one in about if one.kind == "verdict" and one.ref)
+                verdicts = tuple(ApprovalId(one.ref) for one in about if one.kind == "verdict" and one.ref)
                 await self._commit(self._follow(cmd.Acknowledged(inputs, verdicts)), acknowledged=seqs, urgent=True)
                 for seq in seqs:
                     run.unsettled.pop(seq, None)

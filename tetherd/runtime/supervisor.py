@@ -164,7 +164,7 @@ class SessionSupervisor:
         return actor
 
     async def _keep(self, session_id: SessionId, actor: SessionActor) -> None:
-        """Run an actor; after a failure (a bug of ours) run it again from what the log says. Siblings notice nothing."""
+        """Run an actor; after a failure (a bug of ours) again, from what the log says. Siblings notice nothing."""
         current = actor
 
         async def live() -> None:
