@@ -85,9 +85,9 @@ async def run_daemon(
     _require_safe(config, options)
     stop = trio.Event()
     async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(config.data_dir))
         stack.enter_context(listening := _Listeners())
         await listening.open(config, environ)
-        database = await stack.enter_async_context(open_database(config.data_dir))
         daemon_epoch = await database.next_daemon_epoch()
         tokens = await TokenStore.open(database, options.secrets)
         events = await EventLog.open(database)

@@ -228,8 +228,8 @@ class SessionSupervisor:
                 return await world.views.session(session_id)
             case ctl.ListApprovals():
                 return await world.views.approvals(query)
-            case ctl.GetApproval():
-                return await world.views.approval(query)
+            case ctl.GetApproval(approval_id=approval_id):
+                return await world.views.approval(approval_id)
             case ctl.ReadEvents():
                 return await world.log.read(query)
             case ctl.ReadText():
