@@ -160,8 +160,10 @@ class RunDriver:
             self.paused = held.paused
             if isinstance(got, RunStatus):
                 return got
-            await self._tell(Heard(got))
+            # Before the report: the actor deals with it even when we are cut off while waiting, and a second
+            # attach from the old cursor would feed it the same lines again.
             self._cursor = got.cursor
+            await self._tell(Heard(got))
 
     async def _read_acks(self, held: HeldAgent, done: trio.Event) -> None:
         try:
