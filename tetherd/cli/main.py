@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import Action, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, Action, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TextIO
 
@@ -109,7 +109,7 @@ def build_parser(program: str = "tetherctl") -> ArgumentParser:
 
 def _accept_json(command: ArgumentParser) -> None:
     # SUPPRESS: else the default of the command would undo a --json that stands before it
-    command.add_argument("--json", action="store_true", default="==SUPPRESS==", help="print one JSON object per line")
+    command.add_argument("--json", action="store_true", default=SUPPRESS, help="print one JSON object per line")
 
 
 def _sentence(about: str) -> str:
