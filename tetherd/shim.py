@@ -453,6 +453,7 @@ class Shim:
             self._pause(f"cannot write the status: {error.strerror}")
             return
         self.is_over = True
+        self._pause(None)
         self._tell(STATUS)
 
     def _pause(self, why: str | None) -> None:

@@ -55,7 +55,7 @@ class RunDir:
     def is_held(self) -> bool:
         """Does a shim live, or is one on its way?"""
         with self.try_lock() as lock:
-            return lock is None
+            return lock is None and self.path.is_dir()
 
     @contextmanager
     def try_lock(self) -> Iterator[int | None]:
