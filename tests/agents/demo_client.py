@@ -83,8 +83,9 @@ class Client:
         self._reader.start()
 
     def _read(self) -> None:
-        for line in os.fdopen(os.dup(self.stdout.fileno()), "rb"):
-            self.lines.put(line)
+        with os.fdopen(os.dup(self.stdout.fileno()), "rb") as lines:
+            for line in lines:
+                self.lines.put(line)
         self.lines.put(b"")
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ from tetherd.domain.approval import (
 )
 from tetherd.domain.authority import Forbidden
 from tetherd.domain.decide import Closed, Context, NoSuchApproval, NotAChoice, WrongState, create, decide
-from tetherd.domain.ids import Role, SessionId
+from tetherd.domain.ids import Role, SessionId, approval_id_for
 from tetherd.domain.modes import Mode
 from tetherd.domain.session import Session, SessionState
 from tetherd.errors import Rejected
@@ -407,9 +407,27 @@ def test_an_external_agent_reads_the_log_and_gets_no_frames() -> None:
     assert (kinds(decision), decision.effects) == (["input_accepted"], ())
     seen = given(decision.session, cmd.ConfirmPolled(session_id=SID, by=AGENT, input_ids=("i-1",)))
     assert seen.events == (ev.InputDelivered(input_id="i-1"),)
-    asked = given(seen.session, pushed(ev.ApprovalRequested(approval=ASKED)), answer(ASKED))
+    ours = approval(run_id=NEXT_RUN, approval_id=approval_id_for(NEXT_RUN, "0"))
+    asked = given(seen.session, pushed(ev.ApprovalRequested(approval=ASKED)), answer(ours))
     assert asked.effects == ()
-    assert asked.session.verdicts == (ASKED.approval_id,)
+    assert asked.session.verdicts == (ours.approval_id,)
+
+
+def test_input_that_waits_behind_a_question_outside_a_turn_follows_its_answer() -> None:
+    asked = given(session_in(S.AWAITING_INPUT), said(ev.ApprovalRequested(approval=ASKED)), send())
+    assert asked.session.queued == ("i-1",)
+    for ending in (answer(ASKED), INTERRUPT, said(ev.ApprovalWithdrawn(approval_id=ASKED.approval_id))):
+        assert given(asked.session, ending).session.sent == ("i-1",)
+
+
+def test_what_is_asked_before_the_agent_is_ready_is_asked_when_it_is() -> None:
+    asked = given(session_in(S.STARTING), said(ev.ApprovalRequested(approval=ASKED)))
+    assert asked.session.state is S.STARTING
+    assert given(asked.session, said(ev.AgentReady())).session.state is S.AWAITING_APPROVAL
+
+
+def test_a_late_word_of_a_run_that_is_over_is_dropped() -> None:
+    assert kinds(given(session_in(S.ENDED), said(ev.ApprovalRequested(approval=ASKED)))) == []
 
 
 def test_input_reaches_an_external_agent_that_has_not_spoken_yet() -> None:
@@ -479,7 +497,7 @@ def test_in_any_order_each_request_is_resolved_at_most_once_and_nothing_dangles(
                 open_now.remove(event.approval_id)
         session = decision.session
         assert {a.approval_id for a in session.open_approvals} == open_now
-        assert (session.state is S.AWAITING_APPROVAL) == bool(open_now)
+        assert session.state is S.STARTING or (session.state is S.AWAITING_APPROVAL) == bool(open_now)
         assert session.turn_open or session.state is not S.RUNNING
         if session.state is S.ENDED:
             assert not (session.queued or session.sent or session.verdicts or open_now)

@@ -105,11 +105,13 @@ def decide(session: Session, given: cmd.Input, context: Context) -> Decision:
     """What follows from `given`. Raises Rejected (and changes nothing) when it may not be."""
     draft = _Draft(session)
     match given:
-        case cmd.AgentSaid(events=events):
+        case cmd.AgentSaid(events=events) if session.is_live:  # else: a late word of a run that is over
             for event in events:
                 _agent_event(draft, event)
         case cmd.Acknowledged():
             _acknowledged(draft, given.input_ids, given.approval_ids)
+        case cmd.AgentSaid():
+            pass
         case cmd.RunStopped():
             _run_stopped(draft, given)
         case cmd.InterruptOverdue():
@@ -235,6 +237,7 @@ def _answer(draft: _Draft, command: cmd.AnswerApproval, context: Context) -> Non
     if not offered.issuperset(command.answer.choice):
         raise NotAChoice(f"approval {command.approval_id} offers {sorted(offered) or 'no options'} for that")
     draft.resolve(approval, command.answer, by)
+    draft.deliver_next()
 
 
 def _interrupt(draft: _Draft, by: Actor) -> None:
@@ -249,6 +252,7 @@ def _interrupt(draft: _Draft, by: Actor) -> None:
     if draft.session.state is S.INTERRUPTING:
         draft.send(fx.InterruptTurn())
         draft.effects.append(fx.WatchInterrupt())
+    draft.deliver_next()
 
 
 def _stop(draft: _Draft, by: Actor, grace_seconds: float) -> None:
@@ -279,6 +283,7 @@ def _agent_event(draft: _Draft, event: ev.AgentEvent) -> None:
         case ev.ApprovalWithdrawn(approval_id=approval_id):
             if session.open_approval(approval_id) is not None:
                 draft.emit(event)
+                draft.deliver_next()
             elif approval_id in session.verdicts:
                 draft.emit(ev.VerdictDelivered(approval_id=approval_id, outcome="moot"))
         case ev.TurnStarted():

@@ -32,6 +32,7 @@ class By(StrEnum):
 
     OPENNESS = "last one closed: running while a turn runs, else awaiting_input"
     TURN = "interrupting while a turn runs, else awaiting_input"
+    ASKED = "awaiting_approval while something is asked, else awaiting_input"
 
 
 _S = SessionState
@@ -43,7 +44,7 @@ _STOP: dict[type[ev.Fact], SessionState | By] = {ev.StopRequested: _S.STOPPING}
 
 TRANSITIONS: Mapping[SessionState, Mapping[type[ev.Fact], SessionState | By]] = {
     _S.CREATED: {ev.SessionStarted: _S.STARTING, ev.StopRequested: _S.ENDED},
-    _S.STARTING: {ev.AgentReady: _S.AWAITING_INPUT, **_STOP, **_END},
+    _S.STARTING: {ev.AgentReady: By.ASKED, **_STOP, **_END},
     _S.AWAITING_INPUT: {
         ev.TurnStarted: _S.RUNNING,
         ev.ApprovalRequested: _S.AWAITING_APPROVAL,
@@ -165,6 +166,8 @@ def _target(move: SessionState | By, after: Session) -> SessionState:
             return SessionState.RUNNING if after.turn_open else SessionState.AWAITING_INPUT
         case By.TURN:
             return SessionState.INTERRUPTING if after.turn_open else SessionState.AWAITING_INPUT
+        case By.ASKED:
+            return SessionState.AWAITING_APPROVAL if after.open_approvals else SessionState.AWAITING_INPUT
         case _:
             return move
 
