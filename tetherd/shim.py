@@ -297,6 +297,7 @@ class Shim:
         self.kill_at: float | None = None
         self.look_at = self.retry_at = 0.0
         self.gone_at: float | None = None
+        self.is_childless = False
         self.was_told_to_end = False
         self.beyond: set[tuple[int, int]] = set()  # below us, but not ours to signal (setuid)
         self.wakeup, wakeup_end = os.pipe()
@@ -347,6 +348,7 @@ class Shim:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
+                self.is_childless = True
                 return
             if pid == 0:
                 return
@@ -383,7 +385,8 @@ class Shim:
                 if not send_signal(*known, signal.SIGKILL):
                     self.beyond.add(known)
         self.look_at = now + LOOK_SECONDS
-        if not left and self.status is not None:
+        # The kernel's word counts: who forks while we look may be missed. Whom we may not signal we do not wait for.
+        if self.status is not None and (self.is_childless or (self.beyond and not left)):
             self.gone_at = now
 
     def _end(self, *_: object) -> None:
@@ -606,7 +609,7 @@ class Shim:
 
     def _words(self, client: Client) -> bytes:
         """The state of now, of the kinds that the client has not heard of."""
-        words = {
+        words: dict[int, Callable[[], bytes]] = {
             ACK: lambda: NUMBER.pack(self.input.last_seq),
             STOPPING: lambda: b"",
             PAUSED: lambda: (self.paused or "").encode(),

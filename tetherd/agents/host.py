@@ -125,9 +125,11 @@ class ShimHost:
 def kill_marked(run_id: RunId) -> int:
     """Kill every process of our uid that carries the mark of exactly this run. Returns how many were seen."""
     seen: set[tuple[int, int]] = set()
+    quiet = 0
     for _ in range(KILL_ROUNDS):
         marked = _marked(run_id)
-        if not marked:
+        quiet = 0 if marked else quiet + 1
+        if quiet == 2:  # one that forked while we looked may have been missed once
             break
         seen |= marked
         for pid, start in marked:

@@ -115,9 +115,12 @@ class HeldAgent:
         await self._put(shim.CLOSE)
 
     async def stop(self, grace_seconds: float) -> None:
-        """End the whole process tree; returns once the shim has heard it. Silent on a broken connection."""
+        """End the whole process tree; returns once the shim has heard it, or has ended. Raises ShimLost when it
+        can not be told over this connection."""
         await self._put(shim.STOP, shim.SECONDS.pack(grace_seconds))
-        while not (self._is_stopping or self._is_over or self._is_cut):
+        while not (self._is_stopping or self._is_over):
+            if self._is_cut:
+                raise ShimLost("the connection to the shim is cut")
             await self._wait()
 
     async def greet(self, daemon_epoch: int) -> None:
@@ -152,12 +155,14 @@ class HeldAgent:
         async with self._sending:
             if self._stream is None or self._is_cut:
                 return
-            self._is_cut = True  # until the frame is whole
+            is_whole = False
             try:
                 await self._stream.send_all(shim.encode(kind, payload))
+                is_whole = True
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return
-            self._is_cut = False
+                pass
+            finally:
+                self._is_cut = not is_whole  # nothing may follow half a frame
 
     async def _wait(self) -> None:
         """Until something that the shim said has been taken in, by whoever."""

@@ -88,7 +88,12 @@ class RunDriver:
         self._news = trio.Event()
         self._stop_grace: float | None = None
         self._stop = trio.Event()
-        self.paused: str | None = None
+        self._held: HeldAgent | None = None
+
+    @property
+    def paused(self) -> str | None:
+        """Why the shim stands still (a full disk), as it last said."""
+        return self._held.paused if self._held else None
 
     def enqueue(self, frames: Iterable[Frame]) -> None:
         """Committed frames, for the shim; in order of their outbox seq."""
@@ -134,6 +139,7 @@ class RunDriver:
 
     async def _serve(self, held: HeldAgent) -> RunStatus:
         """One connection, from HELLO to the end of the run. Raises ShimLost when the connection breaks."""
+        self._held = held
         already = tuple(seq for seq in sorted(self._frames) if seq <= held.last_seq)
         self._unsent = deque(self._frames[seq] for seq in sorted(self._frames) if seq > held.last_seq)
         await self._acknowledge(already)
@@ -157,7 +163,6 @@ class RunDriver:
                 self._catch_up = False
                 await self._tell(CaughtUp())
             got = await held.read()
-            self.paused = held.paused
             if isinstance(got, RunStatus):
                 return got
             # Before the report: the actor deals with it even when we are cut off while waiting, and a second
