@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-from collections.abc import Iterator
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import trio
 from tests.agents.holding import alive, fresh_run, holding, python, read_all, read_lines, released
 from tetherd import shim
 from tetherd.agents.host import ShimHost
-from tetherd.agents.launcher import ShimCommand
+from tetherd.agents.launcher import ShimCommand, spawn_detached
 from tetherd.agents.process import Chunk, RunStatus, ShimLost
 from tetherd.domain.ids import RunId
 from tetherd.errors import Unavailable
@@ -26,21 +25,6 @@ from tetherd.plugin import Launch
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='')"
 SLEEP = "import time; print('up'); time.sleep(300)"
 COUNT = "import sys\nfor n in range(int(sys.argv[1])): print(n)"
-STUBBORN = """
-import os, signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        print("grandchild")
-        time.sleep(300)
-    os._exit(0)
-if os.fork() == 0:
-    os.setsid()
-    print("child")
-    time.sleep(300)
-time.sleep(300)
-"""
 
 
 async def test_what_is_sent_is_acknowledged_and_read(tmp_path: Path) -> None:
@@ -194,83 +178,6 @@ async def test_the_longest_line_is_whole_and_a_longer_one_is_skipped(tmp_path: P
         assert cursor == 2 * MAX_LINE + 1 + 1 + 3
 
 
-async def test_stop_ends_the_whole_tree(tmp_path: Path) -> None:
-    async with holding(tmp_path) as agents:
-        run_id = await agents.launch(python(STUBBORN))
-        async with agents.host.attach(run_id, 0) as held:
-            assert set(await read_lines(held, 2)) == {b"child", b"grandchild"}
-            assert len(alive(run_id)) == 3
-            await held.stop(0.2)
-            assert await held.read() == RunStatus(signal=9)
-        assert alive(run_id) == set()
-
-
-async def test_stop_gives_the_agent_its_grace(tmp_path: Path) -> None:
-    code = """
-import signal, sys, time
-def end(*_): print("last words"); sys.exit(3)
-signal.signal(signal.SIGTERM, end); print("up")
-while True: time.sleep(1)
-"""
-    async with holding(tmp_path) as agents:
-        run_id = await agents.launch(python(code))
-        async with agents.host.attach(run_id, 0) as held:
-            await read_lines(held, 1)
-            await held.stop(30)
-            assert await read_all(held) == ([b"last words"], RunStatus(code=3))
-
-
-async def test_sigterm_to_the_shim_is_a_stop(tmp_path: Path) -> None:
-    async with holding(tmp_path) as agents:
-        run_id = await agents.launch(python(SLEEP))
-        async with agents.host.attach(run_id, 0) as held:
-            await read_lines(held, 1)
-            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-                os.kill(agents.shim_pid(run_id), number)
-            assert await held.read() == RunStatus(signal=15)
-
-
-async def test_what_an_agent_leaves_running_ends_with_it(tmp_path: Path) -> None:
-    code = """
-import os, signal, time
-if os.fork() == 0:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); print("daemon")
-    if os.fork() == 0: time.sleep(300)
-    os._exit(0)
-os.wait()
-"""
-    async with holding(tmp_path) as agents:
-        run_id = await agents.launch(python(code))
-        async with agents.host.attach(run_id, 0) as held:
-            assert await read_all(held) == ([b"daemon"], RunStatus(code=0))
-        assert alive(run_id) == set()
-
-
-async def test_a_deaf_agent_is_stopped_over_a_fresh_connection(tmp_path: Path) -> None:
-    async with holding(tmp_path) as agents:
-        run_id = await agents.launch(python(SLEEP))
-        async with agents.host.attach(run_id, 0) as held:
-            sent = 0
-            with trio.move_on_after(2) as scope:
-                while True:
-                    await held.send(sent + 1, b"x" * 1_000_000)
-                    sent += 1
-            assert scope.cancelled_caught
-            assert 32 <= sent <= 36
-        async with agents.host.attach(run_id, 0) as held:
-            last_seq = held.last_seq
-            assert 32 <= last_seq <= sent
-            await held.send(last_seq + 1, b"more\n")  # into the socket; the shim does not take it
-            with trio.move_on_after(0.3) as scope:
-                await held.stop(0)
-            assert scope.cancelled_caught
-        async with agents.host.attach(run_id, 0) as held:
-            assert held.last_seq == last_seq
-            await held.stop(0)
-            _, status = await read_all(held)
-            assert status.signal in (signal.SIGTERM, signal.SIGKILL)
-
-
 async def test_input_goes_on_when_the_agent_listens_again(tmp_path: Path) -> None:
     code = "import signal, sys\nsignal.sigwait([signal.SIGUSR1])\nn = len(sys.stdin.read())\nprint(n)"
     code = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])\nprint('up')\n" + code
@@ -293,26 +200,6 @@ async def test_input_goes_on_when_the_agent_listens_again(tmp_path: Path) -> Non
             for _ in range(27):
                 await held.next_ack()
             assert await read_lines(held, 1) == [b"60000000"]
-
-
-async def test_a_killed_shim_is_a_lost_run_and_nothing_of_it_survives(tmp_path: Path) -> None:
-    async with holding(tmp_path) as agents:
-        run_id, other = await agents.launch(python(STUBBORN)), await agents.launch(python(SLEEP))
-        async with agents.host.attach(run_id, 0) as held:
-            await read_lines(held, 2)
-            agents.kill_shim(run_id)
-            with pytest.raises(ShimLost):
-                await read_all(held)
-        assert len(alive(run_id)) == 3
-        assert await agents.host.settle(run_id) == "lost"
-        assert alive(run_id) == set()
-        assert await agents.host.settle(run_id) == "lost"
-        assert await agents.host.settle(other) == "held"
-        with pytest.raises(ShimLost):
-            async with agents.host.attach(run_id, 0):
-                pass
-        with pytest.raises(Unavailable, match="started before"):
-            await agents.host.launch(run_id, python(SLEEP))
 
 
 async def test_a_newer_daemon_evicts_the_older_one(tmp_path: Path) -> None:
@@ -382,19 +269,6 @@ async def test_a_run_of_another_abi_is_left_alone(tmp_path: Path) -> None:
             shim.write_json(str(agents.run_dir(run_id).path / "run.json"), run)
 
 
-async def test_directories_without_a_row_are_found_and_stopped(tmp_path: Path) -> None:
-    async with holding(tmp_path) as agents:
-        assert await agents.host.unknown_runs(set()) == []
-        known, unknown = await agents.launch(python(SLEEP)), await agents.launch(python(SLEEP))
-        assert await agents.host.unknown_runs({known}) == [unknown]
-        assert await agents.host.stop_unknown(unknown)
-        assert alive(unknown) == set()
-        assert not await agents.host.stop_unknown(unknown)
-        assert len(alive(known)) == 1
-        await agents.host.forget(unknown)
-        assert await agents.host.unknown_runs({known}) == []
-
-
 async def test_space_below_the_cursor_is_given_back(tmp_path: Path) -> None:
     async with holding(tmp_path) as agents:
         run_id = await agents.launch(python("import time; print(('x' * 999 + '\\n') * 4000); time.sleep(300)"))
@@ -423,79 +297,6 @@ async def test_our_own_death_does_not_touch_the_agent(tmp_path: Path) -> None:
         assert stat is not None
         assert stat[0] != os.getpid()
         assert len({os.getsid(0), os.getsid(holder), os.getsid(agent)}) == 3
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True)
-    if made.returncode != 0:
-        pytest.skip("mounting is not permitted")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-async def _watch_pause(agents: ShimHost, run_id: RunId) -> tuple[list[bytes], int]:
-    """Read until the shim stands still; what came so far, and the cursor."""
-    lines: list[bytes] = []
-    async with agents.attach(run_id, 0) as held:
-        cursor = 0
-        while True:
-            with trio.move_on_after(0.2):
-                got = await held.read()
-                assert isinstance(got, Chunk)
-                lines += [line.data for line in got.lines if isinstance(line, Line)]
-                cursor = got.cursor
-                continue
-            if held.paused:
-                assert "No space left" in held.paused
-                return lines, cursor
-
-
-def fill(disk: Path) -> None:
-    """Leave not one page."""
-    with pytest.raises(OSError), open(disk / "filler", "wb", buffering=0) as filler:
-        while True:
-            filler.write(b"f" * 4096)
-
-
-@pytest.mark.parametrize("relief", ["release", "delete"])
-async def test_a_full_disk_pauses_the_agent_and_loses_nothing(small_disk: Path, relief: str) -> None:
-    async with holding(small_disk) as agents:
-        (small_disk / "filler").write_bytes(b"f" * 500_000)
-        count = "4000" if relief == "delete" else "8000"
-        run_id = await agents.launch(python("import sys\nfor n in range(int(sys.argv[1])): print('%0199d' % n)", count))
-        lines, cursor = await _watch_pause(agents.host, run_id)
-        assert 0 < len(lines) < int(count)
-        if relief == "delete":
-            (small_disk / "filler").unlink()
-        async with agents.host.attach(run_id, cursor) as held:
-            while True:
-                if relief == "release":
-                    await agents.host.release(run_id, cursor)
-                got = await held.read()
-                if isinstance(got, RunStatus):
-                    break
-                lines += [line.data for line in got.lines if isinstance(line, Line)]
-                cursor = got.cursor
-            assert held.paused is None
-        assert got == RunStatus(code=0)
-        assert [int(line) for line in lines] == list(range(int(count)))
-
-
-async def test_the_status_waits_for_space(small_disk: Path) -> None:
-    async with holding(small_disk) as agents:
-        run_id = await agents.launch(python("import sys; sys.stdin.read(); sys.exit(5)"))
-        async with agents.host.attach(run_id, 0) as held:
-            fill(small_disk)
-            await held.close_input()
-            with trio.move_on_after(1.5) as scope:
-                await held.read()
-            assert scope.cancelled_caught
-            assert held.paused is not None
-            (small_disk / "filler").unlink()
-            assert await held.read() == RunStatus(code=5)
 
 
 async def test_the_agent_gets_what_is_in_its_launch_and_no_more(tmp_path: Path) -> None:
@@ -527,3 +328,63 @@ print(json.dumps({
         assert got["ignored"] & ~python_ignores == 0
         for file in agents.run_dir(run_id).path.iterdir():
             assert file.stat().st_mode & 0o077 == 0, file
+
+
+DAEMON = """
+import os, signal, sys, trio
+from pathlib import Path
+from tetherd.agents.host import ShimHost
+from tetherd.plugin import Launch
+async def main():
+    directory, run_id, *argv = sys.argv[1:]
+    host = ShimHost(Path(directory), Path(directory) / "run", 1)
+    await host.launch(run_id, Launch(argv=tuple(argv), environment={"PATH": os.environ["PATH"]}, directory="/"))
+    async with host.attach(run_id, 0) as held:
+        await held.send(1, b"before\\n")
+        await held.next_ack()
+        os.killpg(0, signal.SIGKILL)
+trio.run(main)
+"""
+
+
+async def test_an_agent_outlives_its_daemon_and_the_daemons_process_group(tmp_path: Path) -> None:
+    async with holding(tmp_path) as agents:
+        run_id = fresh_run()
+        agents.runs.append(run_id)
+        argv = (sys.executable, "-c", DAEMON, str(tmp_path), run_id, *python(ECHO).argv)
+        daemon = await trio.run_process(argv, start_new_session=True, check=False)
+        assert daemon.returncode == -signal.SIGKILL
+        later = agents.later(2)
+        assert await later.settle(run_id) == "held"
+        async with later.attach(run_id, 0) as held:
+            assert held.last_seq == 1
+            await held.send(2, b"after\n")
+            await held.close_input()
+            assert await read_all(held) == ([b"before", b"after"], RunStatus(code=0))
+
+
+async def test_a_launch_that_is_cut_off_leaves_a_held_run_or_an_unborn_one(tmp_path: Path) -> None:
+    async with holding(tmp_path) as agents:
+        for patience in (0.0, 0.005, 0.015, 0.025, 0.03, 0.035, 0.04, 0.05, 0.1):
+            run_id = fresh_run()
+            agents.runs.append(run_id)
+            with trio.move_on_after(patience):
+                await agents.host.launch(run_id, python(SLEEP))
+            fate = await agents.host.settle(run_id)
+            assert fate in ("held", "unborn")
+            if fate == "unborn":
+                await agents.host.launch(run_id, python(SLEEP))
+            async with agents.host.attach(run_id, 0) as held:
+                assert await read_lines(held, 1) == [b"up"]
+
+
+async def test_a_shim_that_comes_after_the_launcher_gave_up_starts_nothing(tmp_path: Path) -> None:
+    async def give_up(command: ShimCommand) -> None:
+        (command.directory / "revoked").touch()
+        await spawn_detached(command)
+
+    host, run_id = ShimHost(tmp_path, tmp_path / "run", 1, spawn=give_up), fresh_run()
+    with trio.fail_after(30), pytest.raises(Unavailable, match="did not start"):
+        await host.launch(run_id, python(SLEEP))
+    assert await host.settle(run_id) == "unborn"
+    assert alive(run_id) == set()
