@@ -17,9 +17,13 @@ def test_imports_run_down_only() -> None:
 
 def test_no_file_is_longer_than_a_thought() -> None:
     files = [*ROOT.glob("tetherd/**/*.py"), *ROOT.glob("bridges/**/*.py")]
-    long = {str(file.relative_to(ROOT)): n for file in files if (n := len(file.read_text().splitlines())) > 400}
-    assert long == {}
+    long = {str(file.relative_to(ROOT)) for file in files if len(file.read_text().splitlines()) > 400}
+    # the shim is one file by design: it is run by its path, and imports nothing that an upgrade could replace
+    assert long <= {"tetherd/shim.py"}
+
+
+ROOMS = ("pyproject.toml", "packaging", "tetherd", "bridges", "ui", "contrib", "tests", "docs")
 
 
 def test_there_are_the_eight_rooms() -> None:
-    assert all((ROOT / name).exists() for name in "pyproject.toml packaging tetherd bridges ui contrib tests docs".split())
+    assert all((ROOT / name).exists() for name in ROOMS)

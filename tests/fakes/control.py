@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -82,10 +82,12 @@ class FakeControl:
         if after.epoch not in (None, self.epoch):
             raise ctl.ForeignCursor("another log")
         self.followers += 1
+        batches = self._batches(after.seq, session_id, live)
         try:
-            yield self._batches(after.seq, session_id, live)
+            yield batches
         finally:
             self.followers -= 1
+            await batches.aclose()
 
     async def wait_for(self, after: int, session_id: SessionId, kinds: frozenset[str]) -> None:
         while True:
@@ -245,7 +247,7 @@ class FakeControl:
     def _after(self, after: int, session_id: SessionId | None) -> list[ctl.Entry]:
         return [entry for entry in self.entries if entry.seq > after and session_id in (None, entry.session_id)]
 
-    async def _batches(self, after: int, session_id: SessionId | None, live: bool) -> AsyncIterator[ctl.Batch]:
+    async def _batches(self, after: int, session_id: SessionId | None, live: bool) -> AsyncGenerator[ctl.Batch, None]:
         shown = len(self._deltas)
         while not self.is_stopping:
             grown = self._grown

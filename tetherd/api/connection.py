@@ -25,7 +25,7 @@ DRAIN_SECONDS = 1.0
 # Targets that mean one thing to us and another to a proxy or a file system: not a plain path, empty or dot
 # segments, slashes and NUL in disguise.
 AMBIGUOUS_TARGET = re.compile(rb"^(?!/)|//|\\|%2f|%5c|%00|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
-UNROUTABLE_PATH = " "  # Quart's own word for "matches no rule"
+UNROUTABLE_PATH = "/ "  # begins with a slash, else Quart parses it as an address and finds "" in it, which is /
 
 
 class RequestBody:
