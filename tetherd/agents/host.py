@@ -62,8 +62,8 @@ class ShimHost:
         with directory.try_lock() as lock:
             if lock is None and directory.path.is_dir():
                 return "held"
-            if directory.status() is not None:
-                return "ended"
+            if (status := directory.status()) is not None:
+                return "lost" if status.get("lost") else "ended"
             # Under the lock: no shim is coming that inherited it, and one that locks by itself finds `revoked`. A
             # new launch takes `revoked` away, under the same lock; whichever shim comes then starts the same spec.
             if lock is not None:
@@ -71,6 +71,7 @@ class ShimHost:
             if directory.run() is None:
                 return "unborn"
             killed = await trio.to_thread.run_sync(kill_marked, run_id)
+            directory.leave_lost()  # now it can be attached to: what it had said before is not lost
         log.warning("run lost", run=run_id, killed=killed)
         return "lost"
 

@@ -42,11 +42,12 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """How the agent ended: an exit code, a signal, or why it could not be run."""
+    """How the agent ended: an exit code, a signal, or why it could not be run. `lost`: nobody saw it."""
 
     code: int | None = None
     signal: int | None = None
     error: str | None = None
+    lost: bool = False
 
 
 class HeldAgent:
@@ -205,7 +206,9 @@ class HeldAgent:
                 pass  # SIZE only wakes us
 
     def _learn(self, status: dict[str, Any]) -> None:
-        self._status = RunStatus(status.get("code"), status.get("signal"), status.get("error"))
+        self._status = RunStatus(
+            status.get("code"), status.get("signal"), status.get("error"), bool(status.get("lost"))
+        )
         self._size = status.get("size", 0)
         self.last_seq = max(self.last_seq, status.get("last_seq", 0))
 

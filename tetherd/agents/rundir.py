@@ -52,6 +52,19 @@ class RunDir:
         """How the agent ended; there only when nothing of it is left and the journal is whole."""
         return _read_json(self.path / "status.json")
 
+    def leave_lost(self) -> None:
+        """Write the status that the shim could not: it is over, and nobody saw how. Raises Unavailable (disk full)."""
+        try:
+            size = self.journal.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        draft = self.path / "status.json.lost"
+        try:
+            draft.write_text(json.dumps({"code": None, "signal": None, "error": None, "lost": True, "size": size}))
+            draft.replace(self.path / "status.json")
+        except OSError as error:
+            raise Unavailable(f"cannot note that run {self.path.name} is lost: {error.strerror}") from error
+
     def is_held(self) -> bool:
         """Does a shim live, or is one on its way?"""
         with self.try_lock() as lock:

@@ -114,7 +114,9 @@ class RunDriver:
             try:
                 async with self._host.attach(self._run_id, self._cursor) as held:
                     status = await self._serve(held)
-                stopped = RunStopped(self._run_id, code=status.code, signal=status.signal, error=status.error)
+                stopped = RunStopped(
+                    self._run_id, code=status.code, signal=status.signal, lost=status.lost, error=status.error
+                )
             except ShimLost as lost:
                 stopped = await self._after_loss(lost)
         await self._tell(Gone(stopped))
@@ -135,7 +137,18 @@ class RunDriver:
         if fate in ("held", "ended"):
             await trio.sleep(REATTACH_SECONDS)
             return None
+        await self._drain()
         return RunStopped(self._run_id, lost=True)
+
+    async def _drain(self) -> None:
+        """What a lost run had said before it was lost."""
+        try:
+            async with self._host.attach(self._run_id, self._cursor) as held:
+                while not isinstance(got := await held.read(), RunStatus):
+                    self._cursor = got.cursor
+                    await self._tell(Heard(got))
+        except ShimLost:
+            pass  # there is nothing to read
 
     async def _serve(self, held: HeldAgent) -> RunStatus:
         """One connection, from HELLO to the end of the run. Raises ShimLost when the connection breaks."""

@@ -368,9 +368,6 @@ class SessionActor:
         except Misconfigured as error:
             await self._insist(Gone(cmd.RunStopped(session.run_id, error=str(error))))
             return
-        if fate == "lost":
-            await self._insist(Gone(cmd.RunStopped(session.run_id, lost=True)))
-            return
         self._catching_up = fate != "unborn"
         driver = self._drive(run, frames, launch, catch_up=fate == "held")
         if session.state is SessionState.STOPPING:

@@ -1,0 +1,41 @@
+"""What every test may rely on: it starts clean, and what it leaves behind is an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """No child process of ours outlives the test that started it."""
+    before = _children()
+    yield
+    assert _children() <= before
+
+
+def _children() -> set[int]:
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+        except FileNotFoundError:  # the thread has ended
+            continue
+    return {pid for pid in found if _is_alive(pid)}
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_the_machine() -> None:
+    """The settings of whoever runs the tests do not reach them."""
+    for key in [key for key in os.environ if key.startswith("TETHER_")]:
+        del os.environ[key]
