@@ -121,9 +121,9 @@ async def test_a_killed_shim_is_a_lost_run_and_nothing_of_it_survives(tmp_path: 
         assert alive(run_id) == set()
         assert await agents.host.settle(run_id) == "lost"
         assert await agents.host.settle(other) == "held"
-        with pytest.raises(ShimLost):
-            async with agents.host.attach(run_id, 0):
-                pass
+        async with agents.host.attach(run_id, 0) as held:
+            said = await read_all(held)
+        assert (set(said[0]), said[1]) == ({b"child", b"grandchild"}, RunStatus(lost=True))
         with pytest.raises(Unavailable, match="started before"):
             await agents.host.launch(run_id, python(SLEEP))
 
