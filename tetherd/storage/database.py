@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,12 +69,14 @@ class Database:
         self._bulk: deque[_Waiting] = deque()
         self._bell = trio.Event()
         self._closing = False
+        self._has_ended = False
         self._thread = trio.CapacityLimiter(1)
         self._readers = trio.CapacityLimiter(READERS)
         self._connection = _connect(self._path)
         migrate(self._connection, self._path)
         self._idle = [_connect(self._path, readonly=True) for _ in range(READERS)]
         self.is_full = False
+        self.on_session_deleted: list[Callable[[str], None]] = []
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -87,6 +89,8 @@ class Database:
         before anybody learns of it. A caller that is cancelled stops waiting; the job is carried out all the same.
         Raises DiskFull, or whatever the job raised.
         """
+        if self._has_ended:
+            raise Unavailable("the log is closed: the daemon stops")
         waiting = _Waiting(job, size, urgent, after=after)
         (self._urgent if urgent else self._bulk).append(waiting)
         bell, self._bell = self._bell, trio.Event()
@@ -98,21 +102,28 @@ class Database:
         return result
 
     async def write_forever(self) -> None:
-        """The writer: until the database is closed and nobody waits any more."""
-        while True:
-            bell = self._bell
-            group = self._next_group()
-            if not group:
-                if self._closing:
+        """The writer: until the database is closed and nobody waits any more.
+
+        Never cancelled: what ends in a hurry still has its last words written.
+        """
+        with trio.CancelScope(shield=True):
+            while True:
+                bell = self._bell
+                group = self._next_group()
+                if group:
+                    await trio.to_thread.run_sync(self._commit_group, group, limiter=self._thread)
+                    self._tell(group)
+                elif self._closing:
+                    self._has_ended = True
                     return
-                await bell.wait()
-                continue
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(self._commit_group, group, limiter=self._thread)
-            for waiting in group:
-                if waiting.error is None and waiting.after is not None:
-                    waiting.after(waiting.result)
-                waiting.done.set()
+                else:
+                    await bell.wait()
+
+    def _tell(self, group: list[_Waiting]) -> None:
+        for waiting in group:
+            if waiting.error is None and waiting.after is not None:
+                waiting.after(waiting.result)
+            waiting.done.set()
 
     def _next_group(self) -> list[_Waiting]:
         group = list(self._urgent)
@@ -135,7 +146,7 @@ class Database:
             return
         error = self._try_commit(going)
         urgent = [waiting for waiting in going if waiting.urgent]
-        if error is not None and urgent and self._release_reserve():
+        if isinstance(error, DiskFull) and urgent and (self._release_reserve() or len(urgent) < len(going)):
             for waiting in going:
                 waiting.error = error
             error = self._try_commit(urgent)
@@ -245,6 +256,11 @@ class Database:
 
         return await self.write(find)
 
+    def forget_session(self, session_id: str) -> None:
+        """A session's rows are gone: so must be what is kept of them in memory."""
+        for forget in self.on_session_deleted:
+            forget(session_id)
+
     def finish(self) -> None:
         """Have the writer end once nobody waits."""
         self._closing = True
@@ -291,8 +307,8 @@ def _own_directory(data_dir: Path) -> Any:
         except BlockingIOError:
             first = os.pread(lock, 64, 0).decode(errors="replace").strip() or "unknown"
             raise Misconfigured(f"another tetherd works with {data_dir} (pid {first})") from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk; the lock holds all the same
+            os.pwrite(lock, f"{os.getpid():<15}\n".encode(), 0)
         yield
     finally:
         os.close(lock)

@@ -74,6 +74,10 @@ class Append:
     key: str | None = None
     urgent: bool = False
 
+    def __post_init__(self) -> None:
+        if (self.frames or self.acknowledged) and self.progress is None:
+            raise ValueError("frames and acknowledgements belong to a run, which `progress` names")
+
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
@@ -167,7 +171,7 @@ class EventLog:
         def some_events(db: Connection) -> int:
             return db.execute(
                 "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE session_id = ? AND"
-                " type != 'session_deleted' LIMIT ?)",
+                " type != 'session_deleted' ORDER BY seq DESC LIMIT ?)",  # its creation last: rebuild() needs it
                 (session_id, DELETE_ROWS),
             ).rowcount
 
@@ -181,6 +185,7 @@ class EventLog:
         while await self._database.write(some_events):
             pass
         await self._database.write(the_rest)
+        self._database.forget_session(session_id)
         self._ring = deque(e for e in self._ring if e.session_id != session_id or e.kind == "session_deleted")
         self._ring_bytes = sum(len(entry.body) for entry in self._ring)
 
@@ -258,7 +263,8 @@ class EventLog:
             found = self._in_ring(after, session_id, None)
             page = found[:PAGE]
             return page, page[-1].seq if len(found) > PAGE else newest
-        page = await self._database.read(lambda db: _select(db, after, session_id, None, PAGE))
+        # Not beyond `newest`: what is committed while we read will be met again in the ring.
+        page = await self._database.read(lambda db: _select(db, after, session_id, None, PAGE, upto=newest))
         return page, page[-1].seq if len(page) == PAGE else newest
 
     def _in_ring(self, after: int, session_id: SessionId | None, kinds: frozenset[str] | None) -> list[Entry]:
@@ -340,10 +346,18 @@ def _write_run(db: Connection, session_id: SessionId, append: Append, snapshot: 
 
 
 def _select(
-    db: Connection, after: int, session_id: SessionId | None, kinds: frozenset[str] | None, limit: int
+    db: Connection,
+    after: int,
+    session_id: SessionId | None,
+    kinds: frozenset[str] | None,
+    limit: int,
+    upto: int | None = None,
 ) -> list[Entry]:
     where, values = ["seq > ?"], [after]
     more: list[str | int] = []
+    if upto is not None:
+        where.append("seq <= ?")
+        more.append(upto)
     if session_id is not None:
         where.append("session_id = ?")
         more.append(session_id)

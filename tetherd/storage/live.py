@@ -75,20 +75,21 @@ class LiveReader:
     def __init__(self, texts: dict[tuple[SessionId, str], _Text], session_id: SessionId | None) -> None:
         self._texts = texts
         self._session_id = session_id
-        self._seen: dict[tuple[SessionId, str], int] = {}
+        self._seen: dict[tuple[SessionId, str], tuple[_Text, int]] = {}
 
     def take(self) -> list[Delta]:
         """What is new since the last call; the first one gives all that is not yet in the log."""
         news: list[Delta] = []
-        seen: dict[tuple[SessionId, str], int] = {}
+        seen: dict[tuple[SessionId, str], tuple[_Text, int]] = {}
         for key, text in self._texts.items():
             if self._session_id not in (None, text.session_id):
                 continue
-            begin = max(self._seen.get(key, text.start), text.start)
+            known, reached = self._seen.get(key, (text, text.start))
+            begin = max(reached, text.start) if known is text else text.start  # another text: it begins anew
             if begin < text.end:
                 data = text.data[(begin - text.start) * UNIT :]
                 news.append(Delta(text.session_id, key[1], text.kind, begin, data.decode("utf-16-le", "replace")))
-            seen[key] = text.end
+            seen[key] = (text, text.end)
         self._seen = seen
         return news
 

@@ -25,6 +25,7 @@ class TokenStore:
         self._principals = {digest: _principal(view) for digest, view in rows if view.revoked_at is None}
         self._digests = {view.token_id: digest for digest, view in rows}
         self._roots = [_hash(secret) for secret in roots]
+        database.on_session_deleted.append(self._forget)
 
     @classmethod
     async def open(cls, database: Database, roots: Iterable[str] = ()) -> TokenStore:
@@ -65,6 +66,10 @@ class TokenStore:
         view = await self._database.write(job)
         self._principals.pop(self._digests.get(token_id, b""), None)
         return view
+
+    def _forget(self, session_id: str) -> None:
+        for digest in [digest for digest, who in self._principals.items() if who.session_id == session_id]:
+            del self._principals[digest]
 
     def authenticate(self, secret: str) -> Principal | None:
         # What is looked up is a hash of the secret: how long that takes tells nothing of any secret that is good.
