@@ -1,0 +1,71 @@
+"""The story with the daemon killed at every place of it: before and after each commit, send, ack and read."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import trio.testing
+
+from tests.faults.enumerated.harness import make_inline, make_repeatable
+from tests.faults.enumerated.story import tell
+
+SHARES = 8
+"""The places are dealt to so many tests, so that a failure names a few of them and none takes long."""
+KINDS = {
+    "before a commit",
+    "after a commit",
+    "before a frame is sent",
+    "after a frame is sent",
+    "before an ack is told",
+    "before a read is told",
+    "before the end is told",
+    "before a stop is sent",
+    "after a stop is sent",
+    "before the launch",
+    "after the launch",
+}
+
+
+@pytest.fixture(autouse=True)
+def _inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_inline(monkeypatch)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_story_without_a_crash_in_several_interleavings(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, seed: int
+) -> None:
+    make_repeatable(seed)
+    lab = await tell(tmp_path, seed)
+    assert set(lab.bombs[0].places) >= KINDS
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+async def test_a_crash_at_every_place_changes_nothing_that_was_promised(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, share: int
+) -> None:
+    make_repeatable(share)
+    places = len((await tell(tmp_path / "whole", share)).bombs[0].places)
+    for death in range(1 + share, places + 1, SHARES):
+        await _die(tmp_path, share, death)
+
+
+@pytest.mark.parametrize("share", range(4))
+async def test_a_second_crash_while_the_first_one_is_recovered_from(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, share: int
+) -> None:
+    chance = random.Random(share)
+    for _ in range(8):
+        await _die(tmp_path, 100 + share, chance.randrange(1, 115), chance.randrange(1, 20), chance.randrange(1, 40))
+
+
+async def _die(tmp_path: Path, seed: int, *deaths: int) -> None:
+    make_repeatable(seed)
+    try:
+        lab = await tell(tmp_path / "-".join(map(str, (seed, *deaths))), seed, *deaths)
+    except BaseException as error:
+        error.add_note(f"seed {seed}, deaths at {deaths}")
+        raise
+    assert lab.bombs[0].is_gone, "nobody died"
