@@ -11,15 +11,16 @@ from typing import Any
 from tests.domain.builders import created
 from tetherd.control import Cursor, Delta, Entry, ReadEvents
 from tetherd.domain import events as ev
-from tetherd.domain.ids import SessionId
+from tetherd.domain.ids import RunId, SessionId
 from tetherd.domain.session import Session, born, evolve
 from tetherd.storage.database import Database, open_database
-from tetherd.storage.eventlog import Append, EventLog
+from tetherd.storage.eventlog import About, Append, EventLog, Frame, RunProgress
 from tetherd.storage.runs import RunStore
 from tetherd.storage.views import Views
 
 SID = SessionId("s-1")
 OTHER = SessionId("s-2")
+RUN = RunId("r-1")
 
 
 @dataclass
@@ -43,6 +44,10 @@ class Store:
         await self.log.append(Append(session=session, events=events, **more))
         return session
 
+    async def rows(self, table: str) -> list[tuple[Any, ...]]:
+        """All of a table, in the order of its first column."""
+        return await self.database.read(lambda db: db.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall())
+
     async def entries(self, after: int = 0, session_id: SessionId | None = None) -> list[Entry]:
         return list(await self.log.read(ReadEvents(after, session_id, limit=1_000_000)))
 
@@ -55,6 +60,24 @@ async def opened(path: Path) -> AsyncIterator[Store]:
 
 def text(words: str, message_id: str = "m", offset: int = 0, final: bool = True) -> ev.MessageWritten:
     return ev.MessageWritten(message_id=message_id, offset=offset, text=words, final=final)
+
+
+def tool(title: str) -> ev.ToolCallStarted:
+    return ev.ToolCallStarted(tool_call_id="t", tool="Bash", title=title)
+
+
+def frame(outbox_seq: int, data: bytes = b"{}\n") -> Frame:
+    return Frame(outbox_seq, About("input", "i-1"), data)
+
+
+def progress(cursor: int, run_id: RunId = RUN, **snapshot: Any) -> RunProgress:
+    return RunProgress(run_id, cursor, snapshot)
+
+
+async def titles(store: Store) -> list[str]:
+    """Of the tool calls, without the dots that make them long."""
+    events = [entry.event() for entry in await store.entries()]
+    return [event.title.rstrip(".") for event in events if isinstance(event, ev.ToolCallStarted)]
 
 
 async def followed(log: EventLog, after: int, count: int, session_id: SessionId | None = None) -> list[Entry | Delta]:
