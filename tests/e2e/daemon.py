@@ -47,11 +47,11 @@ def free_port() -> int:
 class Daemon:
     """One life after another on the same data. `client` goes through the control socket and needs no token."""
 
-    def __init__(self, home: Path, data_dir: Path | None = None) -> None:
+    def __init__(self, home: Path) -> None:
         """`home` must have a short path: the sockets of the shims lie below it."""
         self.home = home
         self.port = free_port()
-        self.data_dir = data_dir or home / "state" / "tether"
+        self.data_dir = home / "state" / "tether"
         self.environ = {
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "HOME": str(home),
@@ -219,16 +219,23 @@ class Daemon:
 
 
 @contextmanager
-def fresh_daemon(*flags: str, data_dir: Path | None = None) -> Iterator[Daemon]:
-    """A daemon that has been started (pass no flag to start it so) and of which nothing is left at the end."""
+def idle_daemon() -> Iterator[Daemon]:
+    """A daemon that is not started yet, and of which nothing is left at the end."""
     home = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
-    daemon = Daemon(home, data_dir)
+    daemon = Daemon(home)
     try:
-        daemon.start(*flags)
         yield daemon
     finally:
         daemon.sweep()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def fresh_daemon(*flags: str) -> Iterator[Daemon]:
+    """A daemon that answers."""
+    with idle_daemon() as daemon:
+        daemon.start(*flags)
+        yield daemon
 
 
 def messages(events: Sequence[Json]) -> list[str]:
