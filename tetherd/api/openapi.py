@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from pydantic import JsonValue, TypeAdapter
 
-from tetherd.api.problems import MEDIA_TYPE
+from tetherd.api.problems import MEDIA_TYPE, phrase
 from tetherd.api.route import MAX_KEY, PREFIX, Call, Route, Shape, Who, shape_of
 from tetherd.api.routes import approvals, events, sessions, system
 from tetherd.control import Delta
@@ -64,7 +63,7 @@ def document() -> dict[str, JsonValue]:
         "components": {
             "schemas": {name: components[name] for name in sorted(components)},
             "responses": {
-                str(status): {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": problem}}}
+                str(status): {"description": phrase(status), "content": {MEDIA_TYPE: {"schema": problem}}}
                 for status in sorted(refusals)
             },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -138,7 +137,7 @@ def _query_member(member: dict[str, Any]) -> dict[str, Any]:
 
 
 def _responses(route: Route, shape: Shape, schemas: _Schemas) -> dict[str, Any]:
-    done: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
+    done: dict[str, Any] = {"description": phrase(route.status)}
     if route.is_stream:
         done = {"description": _STREAM, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
     elif shape.answer is not None:

@@ -72,7 +72,7 @@ def problem(
 ) -> Response:
     """The one shape of every error."""
     members: dict[str, object] = dict(facts or {})
-    members |= {"type": "about:blank", "title": _phrase(status), "status": status, "detail": detail, "code": code}
+    members |= {"type": "about:blank", "title": phrase(status), "status": status, "detail": detail, "code": code}
     if hint is not None:
         members["hint"] = hint
     response = Response(json.dumps(members), status, content_type=MEDIA_TYPE)
@@ -109,8 +109,8 @@ async def _of_framework(error: HTTPException) -> Response:
     facts: dict[str, object] = {}
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         facts["limit"] = current_app.config["MAX_CONTENT_LENGTH"]
-    phrase = _phrase(status)
-    response = problem(status, phrase.lower().replace(" ", "_").replace("-", "_"), detail or phrase, facts=facts)
+    words = phrase(status)
+    response = problem(status, words.lower().replace(" ", "_").replace("-", "_"), detail or words, facts=facts)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
@@ -124,5 +124,12 @@ async def _unexpected(error: Exception) -> Response:
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail, facts={"error_id": error_id})
 
 
-def _phrase(status: int) -> str:
+# Python 3.13 has the words of RFC 9110 for these, older ones those of its predecessors.
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+def phrase(status: int) -> str:
+    """The reason phrase, the same with every version of Python."""
+    if status in _PHRASES:
+        return _PHRASES[status]
     return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Error"
