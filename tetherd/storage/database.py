@@ -5,6 +5,7 @@ The only place, with its neighbours in this folder, that knows SQL.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -24,14 +25,16 @@ from tetherd.logconfig import get_logger
 from tetherd.storage.migrate import migrate
 
 FILE = "tether.db"
+RESERVE = "reserve"
 BULK_BYTES = 1024 * 1024
 """At most so much bulk in one commit, so that a decision never waits for more."""
 FLOOR_BYTES = 2 * 1024 * 1024
-"""Bulk is refused when less is free: the rest is for decisions."""
+"""Bulk is refused when it would leave less free: the rest is for decisions."""
 RESERVE_BYTES = 1024 * 1024
 READERS = 4
 
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 T = TypeVar("T")
@@ -64,7 +67,8 @@ class Database:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self._path = data_dir / FILE
-        self._reserve = data_dir / "reserve"
+        self._wal = self._path.with_name(f"{FILE}-wal")
+        self._reserve = data_dir / RESERVE
         self._urgent: deque[_Waiting] = deque()
         self._bulk: deque[_Waiting] = deque()
         self._bell = trio.Event()
@@ -72,11 +76,16 @@ class Database:
         self._has_ended = False
         self._thread = trio.CapacityLimiter(1)
         self._readers = trio.CapacityLimiter(READERS)
-        self._connection = _connect(self._path)
-        migrate(self._connection, self._path)
-        self._idle = [_connect(self._path, readonly=True) for _ in range(READERS)]
         self.is_full = False
         self.on_session_deleted: list[Callable[[str], None]] = []
+        self._idle: list[sqlite3.Connection] = []
+        self._connection = _connect(self._path)
+        try:
+            migrate(self._connection, self._path)
+            self._idle += [_connect(self._path, readonly=True) for _ in range(READERS)]
+        except BaseException:
+            self.close()
+            raise
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -137,7 +146,7 @@ class Database:
 
     def _commit_group(self, group: list[_Waiting]) -> None:
         """In the writer's thread. A full disk fails the bulk; decisions get the reserve and a second try."""
-        if not self._has_room():
+        if not self._has_room(sum(waiting.size for waiting in group if not waiting.urgent)):
             for waiting in group:
                 if not waiting.urgent:
                     waiting.error = DiskFull("there is too little room on the disk")
@@ -192,18 +201,22 @@ class Database:
                 log.error("the disk takes no more", why=str(error))
                 self.is_full = True
             return DiskFull(f"the disk takes no more ({error})")
+        if code in _BUSY:
+            return Unavailable(f"somebody else holds {self._path}: {error}")
         return error
 
-    def _has_room(self) -> bool:
+    def _has_room(self, bulk: int) -> bool:
+        """Whether the floor still stands once this bulk and all that the write-ahead log holds is in the file."""
         try:
             disk = os.statvfs(self.data_dir)
+            owed = 2 * bulk + os.stat(self._wal).st_size
         except OSError:
             return True
         free, whole = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
         floor = min(FLOOR_BYTES, whole // 8)
         if free > floor + 2 * RESERVE_BYTES and not self._reserve.exists():
             self._make_reserve()
-        return free >= floor
+        return free >= floor + owed
 
     def _make_reserve(self) -> None:
         try:
@@ -290,8 +303,21 @@ async def open_database(data_dir: Path) -> AsyncIterator[Database]:
 def _opened(data_dir: Path) -> Database:
     try:
         return Database(data_dir)
-    except sqlite3.DatabaseError as error:
-        raise Misconfigured(f"cannot open {data_dir / FILE}: {error}") from error
+    except (sqlite3.DatabaseError, OSError) as error:
+        if not _is_for_want_of_space(error, data_dir):
+            raise Misconfigured(f"cannot open {data_dir / FILE}: {error}") from error
+    (data_dir / RESERVE).unlink(missing_ok=True)  # opening is the first thing that decisions need
+    try:
+        return Database(data_dir)
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise DiskFull(f"cannot open {data_dir / FILE}: {error}") from error
+
+
+def _is_for_want_of_space(error: Exception, data_dir: Path) -> bool:
+    disk = os.statvfs(data_dir)
+    code = getattr(error, "sqlite_errorcode", None)
+    may_be = error.errno == errno.ENOSPC if isinstance(error, OSError) else (code or 0) & 0xFF in _FULL
+    return may_be and disk.f_bavail * disk.f_frsize < RESERVE_BYTES
 
 
 @contextmanager
