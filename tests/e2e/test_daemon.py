@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.e2e.daemon import Daemon, Json, fresh_daemon, free_port, idle_daemon, messages, of_type, until
+from tests.e2e.daemon import Daemon, Json, free_port, fresh_daemon, idle_daemon, messages, of_type, until
 from tetherd.client.client import ApiError, Client
 
 STREAMS, DEAF = 20, 5
