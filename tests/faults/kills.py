@@ -25,6 +25,10 @@ from tetherd.client.client import ApiError, DaemonUnreachable
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789äß漢🙂"
 EXIT_EACH = 5
 """In every so manieth round an agent ends while the daemon is down."""
+CUT_SHORT = 0.25
+START_SECONDS = 0.6
+SEND_SECONDS = 0.008
+"""A life may end so long after a send has begun, most of them before its answer."""
 CATCH_UP_SECONDS = 300.0
 
 
@@ -79,6 +83,7 @@ class Sender(threading.Thread):
         super().__init__(daemon=True)
         self.wanted: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.sent: list[Sent] = []
+        self.is_sending = threading.Event()
         self._daemon, self._path, self._tally = daemon, f"/api/sessions/{session_id}/input", tally
 
     def run(self) -> None:
@@ -87,6 +92,7 @@ class Sender(threading.Thread):
 
     def _send(self, text: str, key: str) -> tuple[int, ...]:
         while True:
+            self.is_sending.set()
             try:
                 outcome = self._daemon.post(self._path, {"text": text}, key=key)
             except (DaemonUnreachable, ApiError) as error:
@@ -140,7 +146,10 @@ class Kills:
             if number % EXIT_EACH == 0:
                 self._kill_while_an_agent_ends()
             else:
-                time.sleep(self.random.choice((0.05, 0.3, self.plan.life_seconds)) * self.random.random())
+                if number % 2:
+                    time.sleep(self.random.choice((0.05, 0.3, self.plan.life_seconds)) * self.random.random())
+                else:
+                    self._wait_for_a_send()
                 self.daemon.kill()
                 time.sleep(self.random.choice((0, 0, 0.2, 0.5)) * self.random.random())
             self._start()
@@ -154,9 +163,20 @@ class Kills:
     def _ask_for_inputs(self, number: int) -> None:
         done, goal = self.plan.inputs * (number - 1) // self.plan.rounds, self.plan.inputs * number // self.plan.rounds
         for _ in range(goal - done):
-            size = self.random.choice((20, 2_000, self.plan.input_bytes))
-            text = "".join(self.random.choices(ALPHABET, k=self.random.randint(1, size)))
-            self.sender.wanted.put("@echo " + text.encode()[: self.plan.input_bytes - 6].decode(errors="ignore"))
+            self.sender.wanted.put(self._words(self.random.choice((20, 2_000, self.plan.input_bytes))))
+            self.tally.counts["inputs"] += 1
+
+    def _words(self, size: int) -> str:
+        text = "".join(self.random.choices(ALPHABET, k=self.random.randint(1, size)))
+        return "@echo " + text.encode()[: self.plan.input_bytes - 6].decode(errors="ignore")
+
+    def _wait_for_a_send(self) -> None:
+        """Until an input is on its way: it may be taken, and its answer lost."""
+        self.sender.is_sending.clear()
+        self.sender.wanted.put(self._words(20))
+        self.tally.counts["inputs"] += 1
+        self.sender.is_sending.wait(1.0)
+        time.sleep(SEND_SECONDS * self.random.random())
 
     def _kill_while_an_agent_ends(self) -> None:
         code = self.random.randint(1, 99)
@@ -173,8 +193,14 @@ class Kills:
         return session if session["turn_open"] and not session["sent"] else None
 
     def _start(self) -> None:
-        """Start it, and hold the very first answer against what is true."""
+        """Start it, and hold the very first answer against what is true. Some lives end before they answer."""
         self.tally.counts["kills"] += 1
+        while self.random.random() < CUT_SHORT:
+            self.daemon.spawn()
+            time.sleep(START_SECONDS * self.random.random())
+            self.daemon.kill()
+            self.tally.counts["kills"] += 1
+            self.tally.counts["of these, while it started"] += 1
         begun = time.monotonic()
         self.daemon.spawn()
         sessions = self.daemon.first_answer("/api/sessions?limit=500")["sessions"]
@@ -240,10 +266,11 @@ class Kills:
         delivered = [event["data"]["input_id"] for event in of_type(events, "input_delivered")]
         echoes = [said for said in messages(events) if said.startswith("echo ")]
         missing = len(set(accepted) - set(delivered)) + sum(one.echo not in echoes for one in sent)
-        self.tally.counts.update({"inputs": len(sent), "confirmed but undelivered": missing})
+        wanted = self.tally.counts["inputs"]
+        self.tally.counts["confirmed but undelivered"] = missing
         self.tally.counts["bytes of input"] = sum(len(one.text.encode()) for one in sent)
-        self.tally.require(len(sent) == self.plan.inputs, f"{len(sent)} inputs confirmed of {self.plan.inputs}")
-        self.tally.require(len(accepted) == self.plan.inputs, f"{len(accepted)} inputs accepted")
+        self.tally.require(len(sent) == wanted, f"{len(sent)} inputs confirmed of {wanted}")
+        self.tally.require(len(accepted) == wanted, f"{len(accepted)} inputs accepted of {wanted}")
         self.tally.require(delivered == accepted, "the inputs were not delivered once each, in their order")
         self.tally.require(missing == 0, f"{missing} inputs confirmed but not delivered")
         self.tally.require(echoes == [one.echo for one in sent], "the agent did not read the inputs whole and in order")

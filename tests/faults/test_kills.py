@@ -11,4 +11,4 @@ from tests.faults.kills import Plan, run_kills
 def test_kill_minus_nine_loses_nothing() -> None:
     tally = run_kills(Plan(rounds=5, seed=7, lines=2_000, inputs=20))
     assert tally.violations == []
-    assert tally.counts["kills"] == 6
+    assert tally.counts["kills"] >= 6
