@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from tetherd.api.route import Call, Route, Who
-from tetherd.control import ListSessions, ReadLogs, SessionLogs, fresh_input_id, fresh_session_id
+from tetherd.control import ListSessions, NotFound, ReadLogs, SessionLogs, fresh_input_id, fresh_session_id
 from tetherd.domain import commands as cmd
 from tetherd.domain.ids import Role, SessionId
 from tetherd.errors import Rejected
@@ -102,7 +104,8 @@ async def delete_session(call: Call, session_id: SessionId) -> None:
     await call.control.submit(cmd.DeleteSession(session_id=session_id, by=call.actor))
     for token in await call.tokens.list():
         if token.session_id == session_id and token.revoked_at is None:
-            await call.tokens.revoke(token.token_id)
+            with suppress(NotFound):  # the daemon was faster: it forgets them with the session
+                await call.tokens.revoke(token.token_id)
 
 
 async def start_session(call: Call, session_id: SessionId, body: Nothing) -> OutcomeBody:
