@@ -18,7 +18,7 @@ import trio
 from tetherd.agents.process import Chunk, HeldAgent, RunStatus, ShimLost
 from tetherd.domain.ids import RunId
 from tetherd.errors import Unavailable
-from tetherd.framing import LineSplitter
+from tetherd.framing import MAX_LINE, LineSplitter
 from tetherd.plugin import Launch
 from tetherd.runtime.agent_host import Fate
 
@@ -49,6 +49,8 @@ class ScriptedAgent:
     said: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     asked: dict[int, str] = field(default_factory=dict)
+    is_stubborn: bool = False
+    """True: an interrupt does not end the turn."""
     _todo: deque[Step] = field(default_factory=deque)
     _prompt: Any = None
     _next_id: int = 0
@@ -75,7 +77,7 @@ class ScriptedAgent:
                 self.heard.append(("cancel", None))
                 if self.asked:
                     self.wrong.append("cancelled while a question is open: OpenCode and Gemini hang")
-                elif self._prompt is not None:
+                elif self._prompt is not None and not self.is_stubborn:
                     self._end("cancelled")
             case None:
                 self._answered(message)
@@ -153,6 +155,9 @@ class FakeShim:
         self.status: RunStatus | None = None
         self.is_gone = False
         self.is_deaf = False
+        self.is_mute = False
+        """True: what is in the journal is not read yet."""
+        self.repeats = 0
         self.connection = 0
         self.bell = trio.Event()
         self.agent = ScriptedAgent(script, self._say, self.write, self._left)
@@ -173,6 +178,7 @@ class FakeShim:
         if seq in self.frames:
             if self.frames[seq] != data:
                 self.wrong.append(f"another frame under seq {seq}")
+            self.repeats += 1
             return
         if seq != self.last_seq + 1:
             self.wrong.append(f"seq {seq} after {self.last_seq}")
@@ -196,6 +202,11 @@ class FakeShim:
         self.connection += 1
         self.ring()
 
+    def listen(self) -> None:
+        """Take input and be read again."""
+        self.is_deaf = self.is_mute = False
+        self.ring()
+
     def ring(self) -> None:
         bell, self.bell = self.bell, trio.Event()
         bell.set()
@@ -213,12 +224,12 @@ class FakeHeld:
 
     paused: str | None = None
 
-    def __init__(self, shim: FakeShim, cursor: int, point: Point, pieces: random.Random) -> None:
+    def __init__(self, shim: FakeShim, cursor: int, point: Point, pieces: random.Random, limit: int) -> None:
         self.last_seq = shim.last_seq
         self._shim = shim
         self._point = point
         self._pieces = pieces
-        self._lines = LineSplitter(cursor)
+        self._lines = LineSplitter(cursor, limit)
         self._held_at_attach = shim.journal.rfind(b"\n") + 1
         self._connection = shim.connection
         self._sent: deque[int] = deque()
@@ -230,6 +241,8 @@ class FakeHeld:
     async def read(self) -> Chunk | RunStatus:
         while True:
             await trio.lowlevel.checkpoint()
+            while self._shim.is_mute:
+                await self._shim.bell.wait()
             data = bytes(self._shim.journal[self._lines.position :])
             if data:
                 lines = self._lines.feed(data[: self._pieces.choice((40, 300, 3000, len(data)))])
@@ -258,7 +271,7 @@ class FakeHeld:
         await trio.lowlevel.checkpoint()
         await self._point("before a frame is sent")
         self._sent.append(seq)
-        while self._shim.is_deaf:
+        while self._shim.is_deaf and not self._is_over:
             await self._shim.bell.wait()
         if not self._is_over:
             self._shim.stdin(seq, data)
@@ -284,6 +297,9 @@ class Machine:
     script: Script
     shims: dict[RunId, FakeShim] = field(default_factory=dict)
     forgotten: list[RunId] = field(default_factory=list)
+    longest_line: int = MAX_LINE
+    gate: trio.Event | None = None
+    """While there is one, no daemon finds out what became of its runs."""
 
 
 class FakeHost:
@@ -307,10 +323,12 @@ class FakeHost:
         shim = self._machine.shims.get(run_id)
         if shim is None or (shim.is_gone and not shim.journal):
             raise ShimLost("there is nothing")
-        yield cast(HeldAgent, FakeHeld(shim, cursor, self._point, self._pieces))
+        yield cast(HeldAgent, FakeHeld(shim, cursor, self._point, self._pieces, self._machine.longest_line))
 
     async def settle(self, run_id: RunId) -> Fate:
         await self._point("before a run is settled")
+        if self._machine.gate is not None:
+            await self._machine.gate.wait()
         shim = self._machine.shims.get(run_id)
         if shim is None:
             return "unborn"

@@ -7,8 +7,8 @@ a seed is an interleaving and virtual time may jump.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,15 +31,17 @@ from tetherd.errors import Rejected, Unavailable
 from tetherd.runtime.session_actor import World
 from tetherd.runtime.supervisor import SessionSupervisor
 from tetherd.storage.database import Database, open_database
-from tetherd.storage.eventlog import EventLog
+from tetherd.storage.eventlog import Append, EventLog
 from tetherd.storage.runs import RunStore
 from tetherd.storage.views import Views
 
 T = TypeVar("T")
+Death = int | type[ev.Fact] | None
+"""The number of a place, or an event that is committed and the last thing that happened."""
 SID = SessionId("s-1")
 APPROVE = Answer(decision="approve")
 REJECT = Answer(decision="reject")
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 90.0
 """Virtual: whoever waits longer waits for ever."""
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -58,14 +60,19 @@ def make_inline(monkeypatch: pytest.MonkeyPatch) -> None:
         await trio.lowlevel.checkpoint()
         return job(*args)
 
+    async def is_dir(path: trio.Path) -> bool:
+        return Path(path).is_dir()  # noqa: ASYNC240 - that is the point
+
     monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
+    monkeypatch.setattr(trio.Path, "is_dir", is_dir)  # it has a thread of its own, during which virtual time jumps
 
 
 class Bomb:
-    """Counts the places where a daemon can die, and kills it at number `at`."""
+    """Counts the places where a daemon can die, and kills it at number `at`, or once an event `after` is committed."""
 
-    def __init__(self, at: int | None = None) -> None:
+    def __init__(self, at: int | None = None, after: type[ev.Fact] | None = None) -> None:
         self.at = at
+        self.after = after
         self.places: list[str] = []
         self.is_gone = False
         self.scopes: list[trio.CancelScope] = []
@@ -126,6 +133,7 @@ class Lab:
             async with open_database(self.path) as database:
                 _mine(database, bomb)
                 log = await EventLog.open(database, now)
+                _watched(log, bomb)
                 world = World(
                     log=log,
                     views=Views(database),
@@ -146,13 +154,15 @@ class Lab:
         self.life = None
         self._ring()
 
-    async def live_through(self, *deaths: int | None) -> None:
-        """A life for each death, and one that goes on."""
-        for death in (*deaths, None):
-            await self.live(Bomb(death))
+    async def live_through(self, *deaths: Death) -> None:
+        """A life for each death, and then one after the other."""
+        for death in deaths:
+            await self.live(Bomb(after=death) if isinstance(death, type) else Bomb(death))
+        while True:
+            await self.live(Bomb())
 
     @asynccontextmanager
-    async def running(self, *deaths: int | None) -> AsyncIterator[None]:
+    async def running(self, *deaths: Death) -> AsyncIterator[None]:
         with trio.fail_after(PATIENCE_SECONDS):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.live_through, *deaths)
@@ -210,11 +220,8 @@ class Lab:
         while not await self.ask(ctl.ListSessions()):
             fields = {"session_id": SID, "by": CLI, "name": "work", "adapter": "acp", "external": False}
             life = await self.now()
-            with life.bomb.reach():
-                try:
-                    await life.supervisor.submit(cmd.CreateSession(**fields | {"directory": str(self.path)} | more))  # type: ignore[arg-type]
-                except Unavailable:
-                    pass
+            with life.bomb.reach(), suppress(Unavailable):
+                await life.supervisor.submit(cmd.CreateSession(**fields | {"directory": str(self.path)} | more))  # type: ignore[arg-type]
             await trio.sleep(0.01)
 
     async def send(self, text: str, by: Actor = CLI) -> Outcome | Rejected:
@@ -246,12 +253,17 @@ class Lab:
 
     async def wait_for(self, kind: type[ev.Fact], count: int = 1) -> list[Any]:
         """The events of a kind, once there are so many; looked up again and again, over crashes."""
-        while len(found := await self.events(kind)) < count:
+        while len(found := await self.events(kind)) < count:  # noqa: ASYNC110 - a crash rings no bell
             await trio.sleep(0.05)
         return found
 
+    async def wait_until(self, true: Callable[[], Any]) -> None:
+        """Until something outside the daemon is true."""
+        while not true():  # noqa: ASYNC110 - as above
+            await trio.sleep(0.05)
+
     async def open_approval(self) -> Approval:
-        while not (found := await self.ask(ctl.ListApprovals())):
+        while not (found := await self.ask(ctl.ListApprovals())):  # noqa: ASYNC110 - a crash rings no bell
             await trio.sleep(0.05)
         return found[0].approval
 
@@ -300,6 +312,19 @@ def _mine(database: Database, bomb: Bomb) -> None:
         return result
 
     database.write = mined  # type: ignore[method-assign]
+
+
+def _watched(log: EventLog, bomb: Bomb) -> None:
+    append = log.append
+
+    async def watched(what: Append) -> Sequence[Entry]:
+        entries = await append(what)
+        if bomb.after is not None and any(isinstance(event, bomb.after) for event in what.events):
+            bomb.blow()
+            await trio.sleep_forever()
+        return entries
+
+    log.append = watched  # type: ignore[method-assign,assignment]
 
 
 def _describe(pending: int, counts: dict[Any, int]) -> ctl.DaemonStatus:

@@ -13,6 +13,7 @@ from typing import Any
 import trio
 
 from tests.agents.acp_replay import joined, units
+from tests.fakes.agent_host import Script
 from tests.faults.enumerated.harness import APPROVE, CLI, PHONE, REJECT, SID, Follower, Lab
 from tetherd.control import Outcome
 from tetherd.domain import commands as cmd
@@ -21,7 +22,7 @@ from tetherd.domain.approval import AlreadyResolved, ByActor
 from tetherd.domain.session import born, evolve
 from tetherd.errors import Rejected
 
-SCRIPT = {
+SCRIPT: Script = {
     "first": [
         ("text", "I look "),
         ("text", "at it: é😀 "),

@@ -6,9 +6,9 @@ import random
 from pathlib import Path
 
 import pytest
-import trio.testing
+from trio.testing import MockClock
 
-from tests.faults.enumerated.harness import make_inline, make_repeatable
+from tests.faults.enumerated.harness import make_repeatable
 from tests.faults.enumerated.story import tell
 
 SHARES = 8
@@ -28,14 +28,9 @@ KINDS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_inline(monkeypatch)
-
-
 @pytest.mark.parametrize("seed", range(6))
 async def test_the_story_without_a_crash_in_several_interleavings(
-    tmp_path: Path, autojump_clock: trio.testing.MockClock, seed: int
+    tmp_path: Path, autojump_clock: MockClock, seed: int
 ) -> None:
     make_repeatable(seed)
     lab = await tell(tmp_path, seed)
@@ -44,7 +39,7 @@ async def test_the_story_without_a_crash_in_several_interleavings(
 
 @pytest.mark.parametrize("share", range(SHARES))
 async def test_a_crash_at_every_place_changes_nothing_that_was_promised(
-    tmp_path: Path, autojump_clock: trio.testing.MockClock, share: int
+    tmp_path: Path, autojump_clock: MockClock, share: int
 ) -> None:
     make_repeatable(share)
     places = len((await tell(tmp_path / "whole", share)).bombs[0].places)
@@ -54,7 +49,7 @@ async def test_a_crash_at_every_place_changes_nothing_that_was_promised(
 
 @pytest.mark.parametrize("share", range(4))
 async def test_a_second_crash_while_the_first_one_is_recovered_from(
-    tmp_path: Path, autojump_clock: trio.testing.MockClock, share: int
+    tmp_path: Path, autojump_clock: MockClock, share: int
 ) -> None:
     chance = random.Random(share)
     for _ in range(8):
