@@ -6,7 +6,7 @@ import hashlib
 import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 from pydantic import Field, JsonValue
 from typing_extensions import TypeAliasType
@@ -125,6 +125,8 @@ class Resolution(Frozen):
                 who = f"rule {rule}"
             case ByCircumstance(cause=cause):
                 who = cause.replace("_", " ")
+            case _:
+                assert_never(self.by)
         verb = {"approve": "approved", "reject": "rejected"}[self.answer.decision] if self.answer else "closed"
         return f"{verb} by {who} at {self.at:%H:%M:%S} UTC"
 
