@@ -96,6 +96,10 @@ class ScriptedAgent:
         self.say({"id": number, "method": "session/request_permission", "params": params})
         return number
 
+    def write(self, text: str) -> None:
+        """A chunk of text now, whatever the script does."""
+        self._chunk(text)
+
     def withdraw(self, number: int) -> None:
         """No longer ask; the protocol's $/cancel_request."""
         self.asked.pop(number)
