@@ -333,4 +333,4 @@ def _describe(pending: int, counts: dict[Any, int]) -> ctl.DaemonStatus:
 
 def make_repeatable(seed: int) -> None:
     """Trio runs what is ready in an order that it draws; from here on the seed decides it."""
-    trio._core._run._r.seed(seed)  # type: ignore[attr-defined]
+    trio._core._run._r.seed(seed)
