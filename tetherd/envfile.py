@@ -52,9 +52,10 @@ def _text(path: Path) -> str:
         return ""
     except OSError as error:
         raise Misconfigured(f"{path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)  # open() takes no directory
+        return ""  # .env is also a usual name of a virtual environment's directory
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return ""  # .env is also a usual name of a virtual environment's directory
         data = file.read(SIZE_LIMIT_BYTES + 1)
     if len(data) > SIZE_LIMIT_BYTES:
         raise Misconfigured(f"{path} is larger than {SIZE_LIMIT_BYTES} bytes")
