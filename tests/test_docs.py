@@ -1,0 +1,52 @@
+"""The docs: current where they are made from the code, and with a heading for everything."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import pytest
+
+from tests.generated_docs import PAGES, ROOT, parsers
+from tetherd.api.vocabulary import PolledType
+from tetherd.config import SETTINGS
+from tetherd.domain import events as ev
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_made_from_the_code_are_current(page: str) -> None:
+    assert (ROOT / page).read_text() == PAGES[page](), "make them anew: python -m tests.generated_docs"
+
+
+def headings(page: str) -> set[str]:
+    return set(re.findall(r"^## (.+)$", (ROOT / page).read_text(), re.MULTILINE))
+
+
+def test_every_event_has_its_heading() -> None:
+    union = get_args(get_args(ev.Event.__value__)[0])
+    assert {cls.model_fields["type"].default for cls in union} == headings("docs/events.md")
+
+
+def test_every_setting_and_command_has_its_heading() -> None:
+    assert {setting.key for setting in SETTINGS} == headings("docs/settings.md")
+    assert {name for name, _ in parsers()} == headings("docs/cli.md")
+
+
+def test_every_word_of_external_agents_is_explained() -> None:
+    text = (ROOT / "docs/events.md").read_text()
+    for word in (*get_args(PolledType), *WORDS):
+        assert f"| `{word}` |" in text, word
+
+
+WORDS = ("output", "thinking", "tool_call", "tool_result", "status", "error", "usage", "permission_request", "question")
+
+
+def test_links_between_our_pages_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_help_fits_eighty_columns() -> None:
+    for name, parser in parsers():
+        assert max(map(len, parser.format_help().splitlines())) <= 80, name
