@@ -64,7 +64,9 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class _Overdue:
-    """An interrupt has not ended the turn in time."""
+    """An interrupt has not ended the turn in time; `turn` is its number: a later one is not meant."""
+
+    turn: int
 
 
 _Item = cmd.Command | RunReport | _Overdue
@@ -188,7 +190,7 @@ class SessionActor:
                 self._caught_up()
             case CaughtUp():
                 self._caught_up()
-            case _Overdue():
+            case _Overdue(turn=turn) if turn == self.session.turns:
                 await self._commit(self._follow(cmd.InterruptOverdue()))
             case _:
                 pass
@@ -289,12 +291,12 @@ class SessionActor:
         await self._inbox.report(report).wait()
 
     def _watch_interrupt(self) -> None:
-        async def later() -> None:
+        async def later(turn: int) -> None:
             await trio.sleep(INTERRUPT_PATIENCE_SECONDS)
-            await self._inbox.report(_Overdue()).wait()
+            await self._inbox.report(_Overdue(turn)).wait()
 
         assert self._nursery is not None
-        self._nursery.start_soon(later)
+        self._nursery.start_soon(later, self.session.turns)
 
     def _delta(self, delta: TextDelta) -> Delta:
         return Delta(self.session.session_id, delta.message_id, delta.kind, delta.offset, delta.text)
