@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 from tetherd.cli.output import NOT_FOUND, USAGE, Refusal, Terminal
+from tetherd.cli.printable import printable
 from tetherd.client.client import Client
 
 Json = dict[str, Any]
@@ -56,7 +57,7 @@ class Call:
             return
         if not (self.stdin.isatty() and sys.stderr.isatty()):
             raise Refusal(f"{self.args.command} needs a confirmation", "say so with --yes", USAGE)
-        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.write(printable(f"{question} [y/N] "))  # a session's name may be an agent's words
         sys.stderr.flush()
         if self.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Refusal("nothing was done")

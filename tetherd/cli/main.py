@@ -56,7 +56,8 @@ class _Parser(ArgumentParser):
 
 class _ShowVersion(Action):
     def __call__(self, parser: ArgumentParser, *_: object) -> None:
-        parser.exit(DONE, f"{parser.prog} {system.own_version()}\n")
+        sys.stdout.write(f"{parser.prog} {system.own_version()}\n")
+        parser.exit(DONE)
 
 
 def main(

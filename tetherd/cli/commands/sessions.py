@@ -127,9 +127,10 @@ def show_session(call: Call) -> int:
 def new(call: Call) -> int:
     args = call.args
     directory = os.path.abspath(os.path.expanduser(args.directory))
-    named = args.name or (args.prompt or "").strip().partition("\n")[0] or os.path.basename(directory) or directory
+    first_line = (args.prompt or "").strip().partition("\n")[0]
+    words = (first_line, os.path.basename(directory), directory)
     body: Json = {
-        "name": named if args.name else _plain_name(named),
+        "name": args.name or next(filter(None, map(_plain_name, words)), "session"),
         "directory": directory,
         "approval_mode": args.mode,
         "start": True,
