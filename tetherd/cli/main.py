@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from argparse import SUPPRESS, Action, ArgumentParser, RawDescriptionHelpFormatter
@@ -67,6 +68,8 @@ def main(
     stdin: TextIO | None = None,
 ) -> int:
     """Carry out one command line and return the exit code. Usage errors and --help raise SystemExit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without umlauts still shows something
     program = os.path.basename(sys.argv[0])
     parser = build_parser(program if program in ("tether", "tetherctl") else "tetherctl")
     args = parser.parse_args(argv)
