@@ -44,6 +44,19 @@ def test_a_demo_is_not_started_on_data_that_is_in_use() -> None:
         assert [session["name"] for session in daemon.get("/api/sessions")["sessions"]] == ["Test"]
 
 
+def test_a_creation_that_is_repeated_makes_one_session() -> None:
+    with fresh_daemon() as daemon:
+        client = daemon.client
+        body = {"name": "once", "agent_type": "custom", "prompt": "go"}
+        made = [client.request("POST", "/api/sessions", body, key="k") for _ in range(2)]
+        daemon.kill()
+        daemon.start()
+        made.append(client.request("POST", "/api/sessions", body, key="k"))
+        assert len({session["session_id"] for session in made}) == 1
+        assert [len(session["queued"]) for session in made] == [1, 1, 1]
+        assert client.request("POST", "/api/sessions", body, key="other")["session_id"] != made[0]["session_id"]
+
+
 def test_a_second_daemon_on_the_same_data_names_the_first() -> None:
     with fresh_daemon() as daemon:
         second = daemon.run([sys.executable, "-m", "tetherd", "--port", str(free_port())])

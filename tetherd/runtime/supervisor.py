@@ -141,6 +141,11 @@ class SessionSupervisor:
                 raise NoSuchDirectory(f"there is no directory {command.directory}")
             if len(self._actors) >= SESSION_LIMIT:
                 raise TooManySessions(f"{SESSION_LIMIT} sessions run already")
+        if command.key is not None:
+            before = await self._world.log.earlier_creation(command.key)
+            if before is not None:
+                view = await self._world.views.session(before[0])
+                return Outcome(view.session, before[1], repeated=True)
         append = created(command)
         entries = await self._world.log.append(append)
         return Outcome(append.session, tuple(entry.seq for entry in entries))

@@ -200,6 +200,17 @@ class EventLog:
 
         return await self._database.read(query)
 
+    async def earlier_creation(self, key: str) -> tuple[SessionId, tuple[int, ...]] | None:
+        """The session that this Idempotency-Key made before, and the seqs of that; None when it is new."""
+
+        def query(db: Connection) -> tuple[SessionId, tuple[int, ...]] | None:
+            row = db.execute(
+                "SELECT session_id, seqs FROM keys WHERE key = ? AND key LIKE 'CreateSession/%'", (key,)
+            ).fetchone()
+            return None if row is None else (SessionId(row[0]), tuple(json.loads(row[1])))
+
+        return await self._database.read(query)
+
     async def read(self, query: ReadEvents) -> tuple[Entry, ...]:
         def read(db: Connection) -> tuple[Entry, ...]:
             entries = _select(db, query.after, query.session_id, query.kinds, query.limit)

@@ -22,6 +22,8 @@ CREATE TABLE keys (
     seqs TEXT NOT NULL,
     PRIMARY KEY (session_id, key)
 ) WITHOUT ROWID;
+-- a creation that is repeated does not know its session yet
+CREATE INDEX creations ON keys (key) WHERE key LIKE 'CreateSession/%';
 
 CREATE TABLE runs (
     run_id TEXT PRIMARY KEY,
