@@ -116,7 +116,10 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("what", [asked(), EDIT, QUESTION], ids=["command", "edit", "question"])
+ODD = asked(command="café \u2028 \x1b[2J")
+
+
+@pytest.mark.parametrize("what", [asked(), EDIT, QUESTION, ODD], ids=["command", "edit", "question", "odd"])
 def test_the_digest_is_the_daemons_own_and_over_canonical_json(what) -> None:
     body = approval_body(what)
     assert digest_of(body) == what.digest() == body["digest"]
