@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.agents.demo_client import validator
 from tetherd.agents.acp.codec import AcpCodec
 from tetherd.domain.approval import Answer, Approval
 from tetherd.domain.effects import InterruptTurn, Prompt, Verdict
@@ -23,7 +24,30 @@ TRANSCRIPTS = Path(__file__).parent / "transcripts"
 NAMES = sorted(path.stem for path in TRANSCRIPTS.glob("acp-*.jsonl"))
 HANDSHAKE_IDS = {"initialize": 1, "session/new": 2, "session/load": 3}
 
+SCHEMAS = {
+    "initialize": "InitializeRequest",
+    "session/new": "NewSessionRequest",
+    "session/load": "LoadSessionRequest",
+    "session/prompt": "PromptRequest",
+    "session/cancel": "CancelNotification",
+}
+"""What we say, by the name of its parameters in the protocol's schema."""
+
 Json = dict[str, Any]
+
+
+def read_frame(frame: bytes) -> Json:
+    """A frame of ours, which must be one line and what the protocol's schema has for it."""
+    assert frame.endswith(b"\n") and frame.count(b"\n") == 1
+    message: Json = json.loads(frame)
+    assert message["jsonrpc"] == "2.0"
+    if "method" in message:
+        validator(SCHEMAS[message["method"]]).validate(message["params"])
+    elif "error" in message:
+        validator("Error").validate(message["error"])
+    else:
+        validator("RequestPermissionResponse").validate(message["result"])
+    return message
 
 
 def launch_spec(vendor_session_id: str | None = None) -> LaunchSpec:
