@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from tests.generated_docs import PAGES, ROOT, parsers
-from tetherd.api.vocabulary import PolledType
+from tetherd.api.vocabulary import PolledType, PushedEvent, PushedStatus
 from tetherd.config import SETTINGS
 from tetherd.domain import events as ev
 
@@ -27,6 +27,15 @@ def test_every_event_has_its_heading() -> None:
     assert {cls.model_fields["type"].default for cls in union} == headings("docs/events.md")
 
 
+def test_every_member_of_an_event_is_named() -> None:
+    text = (ROOT / "docs/events.md").read_text()
+    for event in get_args(get_args(ev.Event.__value__)[0]):
+        kind = event.model_fields["type"].default
+        members = [f"`{name}`" for name in event.model_fields if name not in ("type", "blobs")]
+        (said,) = re.findall(rf"^## {kind}$.*?^Members: (.*?)\.$", text, re.MULTILINE | re.DOTALL)
+        assert said.split(", ") == members, kind
+
+
 def test_every_setting_and_command_has_its_heading() -> None:
     assert {setting.key for setting in SETTINGS} == headings("docs/settings.md")
     assert {name for name, _ in parsers()} == headings("docs/cli.md")
@@ -34,11 +43,9 @@ def test_every_setting_and_command_has_its_heading() -> None:
 
 def test_every_word_of_external_agents_is_explained() -> None:
     text = (ROOT / "docs/events.md").read_text()
-    for word in (*get_args(PolledType), *WORDS):
+    pushed = [one.model_fields["type"].annotation for one in (*get_args(PushedEvent), PushedStatus)]
+    for word in (*get_args(PolledType), *(word for kind in pushed for word in get_args(kind))):
         assert f"| `{word}` |" in text, word
-
-
-WORDS = ("output", "thinking", "tool_call", "tool_result", "status", "error", "usage", "permission_request", "question")
 
 
 def test_links_between_our_pages_lead_somewhere() -> None:
