@@ -271,7 +271,8 @@ async def test_a_run_of_another_abi_is_left_alone(tmp_path: Path) -> None:
 
 async def test_space_below_the_cursor_is_given_back(tmp_path: Path) -> None:
     async with holding(tmp_path) as agents:
-        run_id = await agents.launch(python("import time; print(('x' * 999 + '\\n') * 4000); time.sleep(300)"))
+        code = "import time; print(('x' * 999 + '\\n') * 4000, end='', flush=True); time.sleep(300)"
+        run_id = await agents.launch(python(code))
         async with agents.host.attach(run_id, 0) as held:
             await read_lines(held, 4000)
             journal = agents.run_dir(run_id).journal
