@@ -82,7 +82,8 @@ class Database:
         self._connection = _connect(self._path)
         try:
             migrate(self._connection, self._path)
-            self._idle += [_connect(self._path, readonly=True) for _ in range(READERS)]
+            for _ in range(READERS):
+                self._idle.append(_connect(self._path, readonly=True))
         except BaseException:
             self.close()
             raise
@@ -344,11 +345,15 @@ def _connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     if not readonly:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA journal_size_limit=4194304")
-    connection.execute("PRAGMA temp_store=MEMORY")
-    if readonly:
-        connection.execute("PRAGMA query_only=1")
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA journal_size_limit=4194304")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        if readonly:
+            connection.execute("PRAGMA query_only=1")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
