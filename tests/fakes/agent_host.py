@@ -304,6 +304,8 @@ class Machine:
     longest_line: int = MAX_LINE
     gate: trio.Event | None = None
     """While there is one, no daemon finds out what became of its runs."""
+    vanishes_once_found: bool = False
+    """True: the next shim that is found to live is killed before anybody attaches to it."""
 
 
 class FakeHost:
@@ -325,8 +327,8 @@ class FakeHost:
     async def attach(self, run_id: RunId, cursor: int) -> AsyncIterator[HeldAgent]:
         await trio.lowlevel.checkpoint()
         shim = self._machine.shims.get(run_id)
-        if shim is None or (shim.is_gone and not shim.journal):
-            raise ShimLost("there is nothing")
+        if shim is None or (shim.is_gone and shim.status is None):
+            raise ShimLost("no shim holds the run")
         yield cast(HeldAgent, FakeHeld(shim, cursor, self._point, self._pieces, self._machine.longest_line))
 
     async def settle(self, run_id: RunId) -> Fate:
@@ -339,7 +341,12 @@ class FakeHost:
         if shim.is_gone:
             shim.status = shim.status or RunStatus(lost=True)
             return "lost"
-        return "held" if shim.status is None else "ended"
+        if shim.status is not None:
+            return "lost" if shim.status.lost else "ended"
+        if self._machine.vanishes_once_found:
+            self._machine.vanishes_once_found = False
+            shim.vanish()
+        return "held"
 
     async def release(self, run_id: RunId, cursor: int) -> None:
         await trio.lowlevel.checkpoint()

@@ -93,13 +93,16 @@ async def test_2_an_input_that_did_not_arrive_is_marked_and_not_sent_by_itself(
 
 
 async def test_2_an_external_run_survives_recovery(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """Rule 2: it has no directory and no shim, so recovery leaves it as it is."""
+    """Rule 2: it has no directory and no shim, so recovery leaves it as it is, and its program goes on."""
     lab = Lab(tmp_path, SCRIPT)
     async with lab.running():
         await lab.create(adapter="external", external=True, directory=None)
         await lab.submit(cmd.PushEvents(session_id=SID, by=CLI, events=(), status="running"))
         await lab.crash()
         assert (await lab.session()).state is SessionState.RUNNING
+        with trio.fail_after(5):
+            done = await lab.submit(cmd.PushEvents(session_id=SID, by=CLI, events=(), status="done"))
+        assert isinstance(done, Outcome) and done.session.state is SessionState.ENDED
         assert lab.machine.shims == {}
 
 
@@ -126,6 +129,25 @@ async def test_3_a_lost_run_ends_with_what_it_had_said(tmp_path: Path, autojump_
         await lab.send("write")
         await lab.wait_until(lambda: lab.machine.shims and lab.shim().agent.said)
         lab.shim().vanish()
+        (ended,) = await lab.wait_for(ev.RunEnded)
+        assert ended.reason == "lost" and await texts(lab) == "é😀 one "
+
+
+async def test_3_a_shim_that_dies_before_we_attach_is_read_all_the_same(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Rule 3: found alive, dead when we come: what it had said and nobody had read is not lost with it."""
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+        await lab.create()
+        await lab.submit(cmd.StartSession(session_id=SID, by=CLI))
+        await lab.wait_for(ev.AgentReady)
+        lab.shim().is_mute = True
+        await lab.send("write")
+        await lab.wait_until(lambda: lab.shim().agent.said)
+        lab.machine.vanishes_once_found = True
+        lab.shim().is_mute = False
+        await lab.crash()
         (ended,) = await lab.wait_for(ev.RunEnded)
         assert ended.reason == "lost" and await texts(lab) == "é😀 one "
 

@@ -1,0 +1,135 @@
+"""Sessions as the supervisor keeps them: queues, ends, resumes, deletions, and one failure that stays alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.fakes.agent_host import Script
+from tests.faults.enumerated.harness import CLI, SID, Lab, make_inline, make_repeatable
+from tetherd import control as ctl
+from tetherd.control import NotFound, Outcome
+from tetherd.domain import commands as cmd
+from tetherd.domain import events as ev
+from tetherd.domain.decide import WrongState
+from tetherd.domain.ids import SessionId
+from tetherd.domain.session import SessionState
+from tetherd.runtime.session_actor import SessionActor
+from tetherd.runtime.supervisor import NoSuchAdapter, NoSuchDirectory
+
+SCRIPT: Script = {
+    "write": [("text", "one "), ("wait", None), ("text", "two"), ("end", "end_turn")],
+    "leave": [("text", "bye"), ("end", "end_turn"), ("exit", 3)],
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_inline(monkeypatch)
+    make_repeatable(0)
+
+
+async def test_inputs_wait_for_the_turn_before_them_and_keep_their_order(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+        await lab.create()
+        for text in ("write", "second", "third"):
+            await lab.send(text)
+        await lab.wait_for(ev.InputDelivered)
+        assert [what for what, _ in lab.shim().agent.heard] == ["prompt"]
+        lab.shim().agent.go_on()
+        await lab.wait_for(ev.TurnCompleted, 3)
+        assert lab.shim().agent.heard == [("prompt", "write"), ("prompt", "second"), ("prompt", "third")]
+        assert lab.shim().agent.wrong == []
+
+
+async def test_an_agent_that_leaves_ends_its_run_and_resume_begins_another(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+        await lab.create()
+        await lab.send("leave")
+        (ended,) = await lab.wait_for(ev.RunEnded)
+        assert (ended.reason, ended.code) == ("failed", 3)
+        assert isinstance(await lab.send("more"), WrongState)
+        resumed = await lab.submit(cmd.ResumeSession(session_id=SID, by=CLI))
+        assert isinstance(resumed, Outcome)
+        await lab.wait_for(ev.AgentReady, 2)
+        session = await lab.session()
+        assert (session.state, session.run_id, session.ending) == (SessionState.AWAITING_INPUT, "r-2", None)
+
+
+async def test_a_live_session_is_not_deleted_and_an_ended_one_is_gone_with_its_runs(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+        await lab.create()
+        await lab.send("write")
+        await lab.wait_for(ev.InputDelivered)
+        delete = cmd.DeleteSession(session_id=SID, by=CLI)
+        assert isinstance(await lab.submit(delete), WrongState)
+        await lab.submit(cmd.StopSession(session_id=SID, by=CLI))
+        await lab.wait_for(ev.RunEnded)
+        assert isinstance(await lab.submit(delete), Outcome)
+        assert lab.machine.forgotten == ["r-1"]
+        assert [entry.kind for entry in await lab.entries()] == ["session_deleted"]
+        with pytest.raises(NotFound):
+            await lab.session()
+        assert isinstance(await lab.send("write"), NotFound)
+
+
+async def test_what_cannot_be_created_is_refused_and_leaves_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+
+        def create(**more: object) -> cmd.CreateSession:
+            fields = {"session_id": SID, "by": CLI, "name": "x", "adapter": "acp", "external": False}
+            return cmd.CreateSession(**fields | {"directory": str(tmp_path)} | more)  # type: ignore[arg-type]
+
+        assert isinstance(await lab.submit(create(adapter="nope")), NoSuchAdapter)
+        assert isinstance(await lab.submit(create(external=True)), NoSuchAdapter)
+        for directory in (None, "relative", str(tmp_path / "gone")):
+            assert isinstance(await lab.submit(create(directory=directory)), NoSuchDirectory)
+        assert await lab.ask(ctl.ListSessions()) == ()
+
+
+async def test_a_session_that_fails_is_picked_up_again_and_its_sibling_notices_nothing(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    other = SessionId("s-other")
+    obey = SessionActor._obey
+    failures = 0
+
+    async def fail_once(actor: SessionActor, command: cmd.Command) -> Outcome:
+        nonlocal failures
+        if isinstance(command, cmd.RenameSession) and not failures:
+            failures += 1
+            raise ValueError("a bug of ours")
+        return await obey(actor, command)
+
+    monkeypatch.setattr(SessionActor, "_obey", fail_once)
+    async with lab.running():
+        await lab.create()
+        await lab.submit(
+            cmd.CreateSession(session_id=other, by=CLI, name="other", adapter="external", external=True, directory=None)
+        )
+        await lab.submit(cmd.PushEvents(session_id=other, by=CLI, events=(), status="running"))
+        await lab.send("write")
+        await lab.wait_for(ev.InputDelivered)
+        await lab.submit(cmd.RenameSession(session_id=SID, by=CLI, name="renamed"))
+        lab.shim().agent.go_on()
+        with trio.fail_after(60):
+            await lab.wait_for(ev.TurnCompleted)
+        assert failures == 1
+        assert (await lab.session()).name == "renamed"
+        assert len(lab.machine.shims) == 1
+        done = await lab.submit(cmd.PushEvents(session_id=other, by=CLI, events=(), status="done"))
+        assert isinstance(done, Outcome) and done.session.state is SessionState.ENDED
