@@ -19,7 +19,7 @@ def test_xdg_directories_are_used_where_they_are_set() -> None:
     assert paths.state_dir(XDG) == Path("/var/ada/tether")
     assert paths.runtime_dir(XDG) == Path("/run/user/7/tetherd")
     assert paths.control_socket(XDG) == Path("/run/user/7/tetherd/control.sock")
-    assert paths.shim_socket("r-1", XDG) == Path("/run/user/7/tetherd/shim/r-1.sock")
+    assert paths.shim_socket(paths.runtime_dir(XDG), "r-1") == Path("/run/user/7/tetherd/shim/r-1.sock")
 
 
 def test_without_them_all_is_below_home() -> None:
@@ -43,7 +43,7 @@ def test_asking_creates_nothing(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path)}
     paths.config_dir(environ)
     paths.control_socket(environ)
-    paths.shim_socket("r-1", environ)
+    paths.shim_socket(paths.runtime_dir(environ), "r-1")
     assert list(tmp_path.iterdir()) == []
 
 

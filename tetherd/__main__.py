@@ -12,10 +12,11 @@ import trio
 
 from tetherd import paths
 from tetherd.config import Config, make_token, read_config
-from tetherd.daemon import Daemon, Options, own_version, run_daemon
+from tetherd.daemon import Daemon, Options, run_daemon
 from tetherd.errors import Fatal, Misconfigured
 from tetherd.logconfig import configure_logging, get_logger
 from tetherd.plugin import load_adapters
+from tetherd.version import own_version
 from tetherd.welcome import start_demo, welcome_lines
 
 CONFIGURATION = 78

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from tetherd.storage.eventlog import EventLog
 from tetherd.storage.runs import RunStore
 from tetherd.storage.tokens import TokenStore
 from tetherd.storage.views import Views
+from tetherd.version import own_version
 
 CATCH_UP_SECONDS = 1.0
 SERVER_GRACE_SECONDS = 1.0
@@ -62,13 +62,6 @@ class Daemon:
     url: str
     data_dir: Path
     is_fresh: bool
-
-
-def own_version() -> str:
-    try:
-        return version("tetherd")
-    except PackageNotFoundError:
-        return "0+source"
 
 
 async def run_daemon(

@@ -46,9 +46,9 @@ def control_socket(environ: Mapping[str, str] = os.environ) -> Path:
     return runtime_dir(environ) / "control.sock"
 
 
-def shim_socket(short: str, environ: Mapping[str, str] = os.environ) -> Path:
+def shim_socket(runtime: Path, short: str) -> Path:
     """Where the shim of one run listens. `short` names the run; a whole run directory would not fit a socket path."""
-    return runtime_dir(environ) / "shim" / f"{short}.sock"
+    return runtime / "shim" / f"{short}.sock"
 
 
 def runs_dir(data_dir: Path) -> Path:

@@ -13,10 +13,11 @@ from pathlib import Path
 import trio
 
 from tetherd.control import ListApprovals, fresh_input_id, fresh_session_id
-from tetherd.daemon import Daemon, own_version
+from tetherd.daemon import Daemon
 from tetherd.domain.commands import CreateSession, SendInput
 from tetherd.domain.ids import DAEMON
 from tetherd.logconfig import get_logger
+from tetherd.version import own_version
 
 DEMO_PATIENCE_SECONDS = 20.0
 PROMPT = "Show me around"

@@ -63,7 +63,7 @@ def test_deltas_add_up_to_what_is_written(name: str) -> None:
     for delta in replay.deltas:
         assert delta.offset == units(texts.get(delta.message_id, ""))
         texts[delta.message_id] = texts.get(delta.message_id, "") + delta.text
-    spoken = {e.message_id: e.text for e in joined(replay.events) if e.type in ("message_written", "thinking_written")}  # type: ignore[union-attr]
+    spoken = {e.message_id: e.text for e in joined(replay.events) if e.type in ("message_written", "thinking_written")}
     for message_id, text in texts.items():
         assert spoken[message_id] == text
 

@@ -60,7 +60,7 @@ def applied(diff: str, old: str) -> str:
         if number + 1 < len(lines) and lines[number + 1].startswith("\\"):
             text = text[:-1]
         if mark == "@":
-            start, length = re.match(r"@@ -(\d+)(?:,(\d+))? ", line).groups()  # type: ignore[union-attr]
+            start, length = re.match(r"@@ -(\d+)(?:,(\d+))? ", line).groups()
             upto = int(start) - (length != "0")
             after += before[place:upto]
             place = upto

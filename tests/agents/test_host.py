@@ -139,7 +139,7 @@ async def test_a_signal_that_ends_the_agent_is_told(tmp_path: Path) -> None:
 )
 async def test_an_agent_that_cannot_be_run_says_why(tmp_path: Path, changed: dict[str, object], error: str) -> None:
     async with holding(tmp_path) as agents:
-        run_id = await agents.launch(replace(python(SLEEP), **changed))  # type: ignore[arg-type]  # a table of changes
+        run_id = await agents.launch(replace(python(SLEEP), **changed))
         async with agents.host.attach(run_id, 0) as held:
             status = await held.read()
         assert isinstance(status, RunStatus)

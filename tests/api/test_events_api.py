@@ -39,7 +39,7 @@ async def test_repeated_text_is_kept_and_a_repeated_key_is_not_done_twice() -> N
     for _ in range(2):
         await api.call("POST", path, said("ok"))
     keyed = [(await api.call("POST", path, said("once"), headers={"Idempotency-Key": "k"})).json for _ in range(3)]
-    texts = [event.text for event in api.control.events(session["session_id"]) if event.type == "message_written"]  # type: ignore[union-attr]
+    texts = [event.text for event in api.control.events(session["session_id"]) if event.type == "message_written"]
     assert texts == ["ok", "ok", "once"]
     assert keyed[0] == keyed[1] == keyed[2]
 

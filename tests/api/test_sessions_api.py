@@ -91,7 +91,7 @@ async def test_session_that_could_not_begin_is_not_left_behind(monkeypatch: pyte
             raise NoSuchAdapter("this agent cannot work in this mode")
         return await submit(command)
 
-    api.control.submit = refuse_start  # type: ignore[method-assign,assignment]
+    api.control.submit = refuse_start
     answer = await api.call("POST", "/api/sessions", {"name": "x", "directory": "/srv", "start": True})
     assert (answer.status, answer.json["code"]) == (422, "no_such_adapter")
     assert api.control.views == {}
@@ -289,7 +289,7 @@ async def test_mistake_of_ours_is_logged_once_and_told_by_number(caplog: pytest.
     errors = [record for record in caplog.records if record.levelname == "ERROR"]
     assert len(errors) == 1
     assert errors[0].exc_info is not None
-    assert errors[0].fields["error_id"] == answer.json["error_id"]  # type: ignore[attr-defined]
+    assert errors[0].fields["error_id"] == answer.json["error_id"]
 
 
 async def test_command_that_takes_too_long_is_given_up(autojump_clock: object) -> None:
@@ -300,7 +300,7 @@ async def test_command_that_takes_too_long_is_given_up(autojump_clock: object) -
     async def never(command: object) -> object:
         return await trio.sleep_forever()
 
-    api.control.submit = never  # type: ignore[method-assign,assignment]
+    api.control.submit = never
     answer = await api.call("POST", "/api/sessions", {"name": "x", "agent_type": "c"})
     assert (answer.status, answer.json["code"]) == (503, "too_slow")
 

@@ -107,7 +107,7 @@ def _publish() -> tuple[list[float], list[float]]:
             text = f"published {number}"
             begun = time.perf_counter()
             agent.push({"type": "output", "data": {"text": text}})
-            until(lambda wanted=text: wanted in came, text)  # type: ignore[misc]
+            until(lambda wanted=text: wanted in came, text)
             took.append(1000 * (came[text] - begun))
             begun = time.perf_counter()
             agent.get("/api/health")
@@ -135,8 +135,8 @@ def measure_agent_lines(rounds: int) -> Iterator[Figure]:
     with fresh_daemon() as daemon:
         for _ in range(rounds):
             session_id = daemon.new_session(f"@lines {LINES}")
-            until(lambda one=session_id: daemon.session(one)["turns"] == 1, "the turn")  # type: ignore[misc]
-            until(lambda one=session_id: not daemon.session(one)["turn_open"], "the lines")  # type: ignore[misc]
+            until(lambda one=session_id: daemon.session(one)["turns"] == 1, "the turn")
+            until(lambda one=session_id: not daemon.session(one)["turn_open"], "the lines")
             events = daemon.events(session_id)
             begun, ended = of_type(events, "turn_started")[0]["at"], of_type(events, "turn_completed")[0]["at"]
             seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()

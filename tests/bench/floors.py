@@ -7,13 +7,18 @@ import sqlite3
 import subprocess
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tetherd.agents.adapters.demo import ARGV
 
 
 def insert_alone(batch: int, batches: int) -> float:
     """Rows a second that SQLite takes, with one commit for each batch."""
-    path = Path(f"/tmp/td-floor-{time.monotonic_ns()}.db")
+    with TemporaryDirectory() as directory:
+        return _insert(Path(directory) / "floor.db", batch, batches)
+
+
+def _insert(path: Path, batch: int, batches: int) -> float:
     body = json.dumps({"message_id": "m", "offset": 0, "text": "hello, this is one line of an agent", "final": True})
     db = sqlite3.connect(path, isolation_level=None)
     try:
@@ -32,8 +37,6 @@ def insert_alone(batch: int, batches: int) -> float:
         return batch * batches / (time.perf_counter() - begun)
     finally:
         db.close()
-        for file in path.parent.glob(f"{path.name}*"):
-            file.unlink()
 
 
 def agent_alone(lines: int, home: Path) -> float:

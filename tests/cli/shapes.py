@@ -50,7 +50,7 @@ def approval_body(one: Approval | None = None, state: str = "pending", resolutio
         session_name="work",
         requested_seq=5,
         requested_at=AT,
-        state=state,  # type: ignore[arg-type]
+        state=state,
         resolution=resolution,
         delivered=None,
     )

@@ -102,7 +102,7 @@ def stub_daemon(socket_path: Path) -> Iterator[StubDaemon]:
 
         do_GET = do_POST = do_PATCH = do_DELETE = _serve
 
-    with _Server(str(socket_path), Handler) as server:  # type: ignore[arg-type]
+    with _Server(str(socket_path), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

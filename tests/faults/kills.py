@@ -223,7 +223,7 @@ class Kills:
         self.sender.join(CATCH_UP_SECONDS)
         self.tally.require(not self.sender.is_alive(), "not every input was taken in time")
         for session_id in (self.lines, self.echo):
-            until(lambda done=session_id: self._is_idle(done), "all turns to end", CATCH_UP_SECONDS)  # type: ignore[misc]
+            until(lambda done=session_id: self._is_idle(done), "all turns to end", CATCH_UP_SECONDS)
         self._answer_and_kill()
         self._check_lines(self.daemon.events(self.lines))
         self._check_inputs(self.daemon.events(self.echo))

@@ -91,7 +91,7 @@ async def test_what_cannot_be_created_is_refused_and_leaves_nothing(tmp_path: Pa
 
         def create(**more: object) -> cmd.CreateSession:
             fields = {"session_id": SID, "by": CLI, "name": "x", "adapter": "acp", "external": False}
-            return cmd.CreateSession(**fields | {"directory": str(tmp_path)} | more)  # type: ignore[arg-type]
+            return cmd.CreateSession(**fields | {"directory": str(tmp_path)} | more)
 
         assert isinstance(await lab.submit(create(adapter="nope")), NoSuchAdapter)
         assert isinstance(await lab.submit(create(external=True)), NoSuchAdapter)
@@ -133,3 +133,34 @@ async def test_a_session_that_fails_is_picked_up_again_and_its_sibling_notices_n
         assert len(lab.machine.shims) == 1
         done = await lab.submit(cmd.PushEvents(session_id=other, by=CLI, events=(), status="done"))
         assert isinstance(done, Outcome) and done.session.state is SessionState.ENDED
+
+
+async def test_one_key_makes_one_session_also_when_it_comes_twice_at_once(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    made: list[Outcome] = []
+
+    async def create(number: int) -> None:
+        outcome = await lab.submit(
+            cmd.CreateSession(
+                session_id=SessionId(f"s-{number}"),
+                by=CLI,
+                name="once",
+                adapter="external",
+                external=True,
+                directory=None,
+                key="CreateSession//cli/k",
+            )
+        )
+        assert isinstance(outcome, Outcome)
+        made.append(outcome)
+
+    async with lab.running():
+        await lab.ready()
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(create, number)
+        assert len({outcome.session.session_id for outcome in made}) == 1
+        assert sorted(outcome.repeated for outcome in made) == [False, True, True]
+        assert len(await lab.ask(ctl.ListSessions())) == 1

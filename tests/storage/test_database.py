@@ -67,7 +67,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, lines: int) -> No
 
     async def check() -> None:
         async with opened(tmp_path) as store:
-            numbers = [entry.event().text for entry in (await store.entries())[1:]]  # type: ignore[union-attr]
+            numbers = [entry.event().text for entry in (await store.entries())[1:]]
             assert numbers[: acknowledged + 1] == [str(n) for n in range(acknowledged + 1)]
             assert numbers == [str(n) for n in range(len(numbers))]
 
@@ -139,7 +139,7 @@ async def test_a_full_disk_refuses_bulk_takes_decisions_and_goes_on_when_there_i
         hog.unlink()
         await store.add(session, text("after"))
     async with opened(small_disk / "data") as store:
-        said = [entry.event().text for entry in (await store.entries(0, SID))[1:]]  # type: ignore[union-attr]
+        said = [entry.event().text for entry in (await store.entries(0, SID))[1:]]
         assert said[0] == "before"
         assert [one for one in said if one.startswith("decision")] == [f"decision {n}" for n in range(20)]
         assert said[-1] == "after"

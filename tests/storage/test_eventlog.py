@@ -97,7 +97,7 @@ async def test_followers_at_the_tail_and_far_behind_miss_nothing(
         async def follow(name: str, after: int, session_id: str | None) -> None:
             seqs = got[name] = []
             count = 151 if session_id else total - after
-            for item in await followed(store.log, after, count, session_id):  # type: ignore[arg-type]
+            for item in await followed(store.log, after, count, session_id):
                 assert isinstance(item, Entry)
                 seqs.append(item.seq)
 

@@ -162,7 +162,7 @@ async def test_those_who_do_not_follow_live_get_no_deltas(tmp_path: Path) -> Non
             await store.add(session, text("half a sentence"))
             async for batch in batches:
                 assert all(isinstance(item, Entry) for item in batch)
-                if batch[-1].seq == 2:  # type: ignore[union-attr]
+                if batch[-1].seq == 2:
                     break
 
 

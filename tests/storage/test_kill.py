@@ -70,7 +70,7 @@ async def _check(directory: Path, told: dict[int, int]) -> None:
         entries = await store.entries()
         assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
         assert (await store.views.session(SID)).last_seq == store.log.last_seq == len(entries)
-        titles = [e.event().title.rstrip(".") for e in entries[1:]]  # type: ignore[union-attr]
+        titles = [e.event().title.rstrip(".") for e in entries[1:]]
         keys = {row[1]: json.loads(row[2]) for row in await store.rows("keys")}
         for writer in range(WRITERS):
             mine = [title for title in titles if title.startswith(f"{writer} ")]

@@ -43,7 +43,7 @@ class ShimHost:
     def __init__(self, data_dir: Path, runtime_dir: Path, daemon_epoch: int, *, spawn: Spawn = spawn_detached) -> None:
         """`daemon_epoch` rises with every start of the daemon: a shim listens to the newest."""
         self._runs = paths.runs_dir(data_dir.absolute())
-        self._sockets = runtime_dir.absolute() / "shim"
+        self._runtime_dir = runtime_dir.absolute()
         self._epoch = daemon_epoch
         self._spawn = spawn
 
@@ -117,10 +117,10 @@ class ShimHost:
 
     def _socket(self, run_id: RunId) -> Path:
         """A hash where the run's name does not fit into a socket's."""
-        path = self._sockets / f"{run_id}.sock"
+        path = paths.shim_socket(self._runtime_dir, run_id)
         if paths.fits_socket(path):
             return path
-        return self._sockets / f"{hashlib.sha256(run_id.encode()).hexdigest()[:12]}.sock"
+        return paths.shim_socket(self._runtime_dir, hashlib.sha256(run_id.encode()).hexdigest()[:12])
 
 
 def kill_marked(run_id: RunId) -> int:

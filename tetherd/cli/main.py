@@ -27,6 +27,7 @@ from tetherd.cli.printable import printable
 from tetherd.client.client import ApiError, Client, DaemonUnreachable
 from tetherd.errors import Misconfigured, TetherError
 from tetherd.paths import control_socket
+from tetherd.version import own_version
 
 _INTERRUPTED = 130
 _HELP_COLUMNS = 79
@@ -57,7 +58,7 @@ class _Parser(ArgumentParser):
 
 class _ShowVersion(Action):
     def __call__(self, parser: ArgumentParser, *_: object) -> None:
-        sys.stdout.write(f"{parser.prog} {system.own_version()}\n")
+        sys.stdout.write(f"{parser.prog} {own_version()}\n")
         parser.exit(DONE)
 
 

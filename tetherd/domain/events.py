@@ -277,7 +277,6 @@ Event = TypeAliasType(
 )
 
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
-AGENT_EVENT: TypeAdapter[AgentEvent] = TypeAdapter(AgentEvent)
 
 
 def read_event(kind: str, version: int, body: bytes) -> Event:

@@ -134,21 +134,10 @@ class RunDriver:
         """None: try to attach again."""
         fate = await self._host.settle(self._run_id)
         log.warning("shim connection lost", run=self._run_id, fate=fate, why=str(lost))
-        if fate in ("held", "ended"):
-            await trio.sleep(REATTACH_SECONDS)
-            return None
-        await self._drain()
-        return RunStopped(self._run_id, lost=True)
-
-    async def _drain(self) -> None:
-        """What a lost run had said before it was lost."""
-        try:
-            async with self._host.attach(self._run_id, self._cursor) as held:
-                while not isinstance(got := await held.read(), RunStatus):
-                    self._cursor = got.cursor
-                    await self._tell(Heard(got))
-        except ShimLost:
-            pass  # there is nothing to read
+        if fate == "unborn":
+            return RunStopped(self._run_id, lost=True)
+        await trio.sleep(REATTACH_SECONDS)  # a lost run has a status now: it is read to its end like any other
+        return None
 
     async def _serve(self, held: HeldAgent) -> RunStatus:
         """One connection, from HELLO to the end of the run. Raises ShimLost when the connection breaks."""

@@ -65,6 +65,7 @@ class SessionSupervisor:
         self._default_adapter = default_adapter
         self._actors: dict[SessionId, SessionActor] = {}
         self._leaving: set[SessionId] = set()
+        self._creating = trio.Lock()
         self._nursery: trio.Nursery | None = None
         self._ready = False
 
@@ -141,13 +142,12 @@ class SessionSupervisor:
                 raise NoSuchDirectory(f"there is no directory {command.directory}")
             if len(self._actors) >= SESSION_LIMIT:
                 raise TooManySessions(f"{SESSION_LIMIT} sessions run already")
-        if command.key is not None:
-            before = await self._world.log.earlier_creation(command.key)
-            if before is not None:
+        async with self._creating:  # looked up and made in one go: the same key twice at once is one session
+            if command.key is not None and (before := await self._world.log.earlier_creation(command.key)):
                 view = await self._world.views.session(before[0])
                 return Outcome(view.session, before[1], repeated=True)
-        append = created(command)
-        entries = await self._world.log.append(append)
+            append = created(command)
+            entries = await self._world.log.append(append)
         return Outcome(append.session, tuple(entry.seq for entry in entries))
 
     async def _actor(self, session_id: SessionId, command: cmd.Command) -> SessionActor:

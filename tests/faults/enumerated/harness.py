@@ -221,7 +221,7 @@ class Lab:
             fields = {"session_id": SID, "by": CLI, "name": "work", "adapter": "acp", "external": False}
             life = await self.now()
             with life.bomb.reach(), suppress(Unavailable):
-                await life.supervisor.submit(cmd.CreateSession(**fields | {"directory": str(self.path)} | more))  # type: ignore[arg-type]
+                await life.supervisor.submit(cmd.CreateSession(**fields | {"directory": str(self.path)} | more))
             await trio.sleep(0.01)
 
     async def send(self, text: str, by: Actor = CLI) -> Outcome | Rejected:
@@ -311,7 +311,7 @@ def _mine(database: Database, bomb: Bomb) -> None:
         await bomb.point("after a commit")
         return result
 
-    database.write = mined  # type: ignore[method-assign]
+    database.write = mined
 
 
 def _watched(log: EventLog, bomb: Bomb) -> None:
@@ -324,7 +324,7 @@ def _watched(log: EventLog, bomb: Bomb) -> None:
             await trio.sleep_forever()
         return entries
 
-    log.append = watched  # type: ignore[method-assign,assignment]
+    log.append = watched
 
 
 def _describe(pending: int, counts: dict[Any, int]) -> ctl.DaemonStatus:

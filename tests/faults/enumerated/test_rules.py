@@ -68,7 +68,7 @@ async def test_2_a_verdict_of_a_dead_run_never_reaches_the_next(tmp_path: Path, 
         await lab.wait_for(ev.RunEnded)
         assert [event.outcome for event in await lab.events(ev.VerdictDelivered)] == ["moot"]
         await lab.submit(cmd.ResumeSession(session_id=SID, by=CLI))
-        await lab.submit(cmd.SendInput(session_id=SID, by=CLI, input_id="i-2", text="ask"))  # type: ignore[arg-type]
+        await lab.submit(cmd.SendInput(session_id=SID, by=CLI, input_id="i-2", text="ask"))
         again = await lab.open_approval()
         assert again.request_id == approval.request_id and again.approval_id != approval.approval_id
         assert lab.shim(2).agent.heard == [("prompt", "ask")]

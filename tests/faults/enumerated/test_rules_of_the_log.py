@@ -138,7 +138,7 @@ async def test_9_facts_decide_and_not_the_task_that_slept(tmp_path: Path, autoju
         lab.shim().agent.go_on()
         await lab.wait_for(ev.TurnCompleted)
         lab.shim().agent.is_stubborn = False
-        await lab.submit(cmd.SendInput(session_id=SID, by=CLI, input_id="i-2", text="write"))  # type: ignore[arg-type]
+        await lab.submit(cmd.SendInput(session_id=SID, by=CLI, input_id="i-2", text="write"))
         await lab.wait_for(ev.InputDelivered, 2)
         await lab.submit(cmd.Interrupt(session_id=SID, by=PHONE))
         await trio.sleep(20)

@@ -6,7 +6,6 @@ through a client.
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Literal
 
 from pydantic import BaseModel
@@ -15,6 +14,7 @@ from tetherd.agents.acp import wire
 from tetherd.agents.acp.showing import cut
 from tetherd.domain.events import AgentReady, NoticeRaised
 from tetherd.plugin import Fed, JsonObject, LaunchSpec
+from tetherd.version import own_version
 
 PROTOCOL_VERSION = 1
 INITIALIZE, SESSION_NEW, SESSION_LOAD = 1, 2, 3
@@ -49,7 +49,7 @@ class Handshake:
         params: JsonObject = {
             "protocolVersion": PROTOCOL_VERSION,
             "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False},
-            "clientInfo": {"name": "tetherd", "title": "tetherd", "version": _our_version()},
+            "clientInfo": {"name": "tetherd", "title": "tetherd", "version": own_version()},
         }
         return wire.request(INITIALIZE, "initialize", params)
 
@@ -127,10 +127,3 @@ def failure(answer: JsonObject) -> str:
     data = wire.table(error, "data")
     more = wire.text(data, "message") or wire.text(data, "details")
     return cut(f"{words}: {more}" if more and more not in words else words, FAILURE_LIMIT)
-
-
-def _our_version() -> str:
-    try:
-        return importlib.metadata.version("tetherd")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout that was never installed
-        return "0+checkout"

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from tetherd.api.route import Call, Route, Who
 from tetherd.control import DaemonStatus, GetStatus, ListAgents
 from tetherd.domain.ids import SessionId
 from tetherd.schema import AgentList, CreatedToken, Health, NewToken, Nothing, Stopping, TokenBody, TokenList
+from tetherd.version import own_version
 
 
 async def get_health(call: Call) -> Health:
     """Is anybody there? Says nothing else to strangers, and asks nobody: it answers while we recover."""
-    try:
-        return Health(version=version("tetherd"))
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return Health(version="0+checkout")
+    return Health(version=own_version())
 
 
 async def get_status(call: Call) -> DaemonStatus:

@@ -12,18 +12,9 @@ from tetherd.cli.commands.sessions import show_session
 from tetherd.cli.output import DONE, TRY_LATER, USAGE, Part, Refusal, Styled, ago
 from tetherd.cli.words import state_word
 from tetherd.client.client import ApiError, DaemonUnreachable
+from tetherd.version import own_version
 
 _SHUTDOWN_SECONDS = 30.0
-
-
-def own_version() -> str:
-    # the one import inside a function: it costs more than all of `tetherctl list`
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("tetherd")
-    except PackageNotFoundError:
-        return "(from source)"
 
 
 def register_daemon(add: Callable[..., ArgumentParser]) -> None:
