@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tetherd.cli.main import build_parser
-from tetherd.config import SETTINGS, env_example
 from tetherd.domain.session import TRANSITIONS, By, SessionState
+from tetherd.plugin import load_adapters
+from tetherd.settings import SETTINGS, env_example
 
 ROOT = Path(__file__).parent.parent
+ALL_SETTINGS = (*SETTINGS, *(one for _, adapter in sorted(load_adapters().items()) for one in adapter.settings))
 MADE = "<!-- Made by `python -m tests.generated_docs`; do not edit. -->"
 
 
@@ -40,7 +42,7 @@ def settings() -> str:
         "Environment, then `./.env`, then `~/.config/tether/config.env`: the first that says something counts.",
         "",
     ]
-    for setting in SETTINGS:
+    for setting in ALL_SETTINGS:
         lines += [
             f"## {setting.key}",
             "",
@@ -78,7 +80,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/states.md": states,
     "docs/settings.md": settings,
     "docs/cli.md": commands,
-    ".env.example": env_example,
+    ".env.example": lambda: env_example(ALL_SETTINGS),
 }
 
 if __name__ == "__main__":

@@ -9,19 +9,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.generated_docs import ALL_SETTINGS
 from tetherd import paths
-from tetherd.config import CONFIG_FILE, SETTINGS, Config, WrongSetting, env_example, make_token, read_config
+from tetherd.config import CONFIG_FILE, Config, WrongSetting, make_token, read_config
 from tetherd.errors import Misconfigured
+from tetherd.plugin import load_adapters
+from tetherd.settings import SETTINGS, env_example
 
 PORT = "TETHER_AGENT_PORT"
 ROOT = Path(__file__).parent.parent
-ADAPTERS = ("acp", "demo", "external")
+ADAPTERS = load_adapters()
 
 
 class Places:
     """A home with a place for config.env, and a directory with a place for ./.env."""
 
     def __init__(self, root: Path) -> None:
+        self.root = root
         self.directory = root / "project"
         self.config_dir = root / "config" / "tether"
         self.local = self.directory / ".env"
@@ -128,16 +132,43 @@ def test_a_wrong_token_is_not_repeated(places: Places) -> None:
 
 def test_a_default_adapter_that_is_not_installed_is_a_wrong_setting(places: Places) -> None:
     with pytest.raises(WrongSetting, match="the default"):
-        read_config(places.environ, places.directory, places.config_dir, adapters=())
+        read_config(places.environ, places.directory, places.config_dir, adapters={})
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
-@given(key=st.sampled_from([setting.key for setting in SETTINGS]), value=st.text(max_size=30))
+@given(key=st.sampled_from([setting.key for setting in ALL_SETTINGS]), value=st.text(max_size=30))
 def test_whatever_stands_there_is_a_value_or_misconfigured(places: Places, key: str, value: str) -> None:
     try:
         places.read(**{key: value})
     except Misconfigured as error:
         assert key in str(error)
+
+
+def test_a_default_adapter_may_be_named_by_its_short_name(places: Places) -> None:
+    class Nicknamed(type(ADAPTERS["demo"])):  # type: ignore[misc]
+        aliases = ("d",)
+
+    config = read_config(
+        {**places.environ, "TETHER_AGENT_ADAPTER": "d"},
+        places.directory,
+        places.config_dir,
+        adapters={"demo": Nicknamed()},
+    )
+    assert config.adapter == "demo"
+
+
+def test_an_adapters_keys_reach_its_own_agents_alone(places: Places) -> None:
+    class Keyed(type(ADAPTERS["demo"])):  # type: ignore[misc]
+        environment_keys = ("VENDOR_KEY", "VENDOR_URL", "UNSET")
+
+    places.write(places.config, "VENDOR_URL=http://x\nVENDOR_KEY=old\n")
+    environ = {**places.environ, "VENDOR_KEY": "k"}
+    adapters = {"keyed": Keyed(), "demo": ADAPTERS["demo"]}
+    config = read_config(environ, places.directory, places.config_dir, adapters=adapters)
+    shown = {key: value.get_secret_value() for key, value in config.adapters["keyed"].environment.items()}
+    assert shown == {"VENDOR_KEY": "k", "VENDOR_URL": "http://x"}
+    assert config.adapters["demo"].environment == {}
+    assert "old" not in repr(config)
 
 
 # -- what values mean --------------------------------------------------------------------------------------------
@@ -157,7 +188,7 @@ def test_values_are_read_as_documented(places: Places) -> None:
     assert not config.is_loopback_only
     assert config.data_dir == Path(places.environ["HOME"]) / "state"
     assert config.log_level == "debug"
-    assert config.acp_command == ("agent", "--dir", "a b")
+    assert config.adapters["acp"].settings == {"command": "agent --dir 'a b'"}
     assert config.agent_env == ("API_KEY", "HTTPS_PROXY")
     assert {key: value.get_secret_value() for key, value in config.agent_environment.items()} == {
         "API_KEY": "k",
@@ -217,7 +248,7 @@ def test_a_tracked_env_file_is_refused_as_soon_as_it_holds_a_setting(places: Pla
     assert places.read().port == 1002
 
 
-GUARDED = [setting.key for setting in SETTINGS if setting.guarded]
+GUARDED = [setting.key for setting in ALL_SETTINGS if setting.guarded]
 
 
 @pytest.mark.parametrize("key", [*GUARDED, "TETHER_AGENT_API_BASE"])
@@ -232,7 +263,7 @@ def test_guarded_settings_are_refused_in_a_work_tree_alone(places: Places, key: 
     below.mkdir()
     places.write(below / ".env", f"{key}=127.0.0.1\n")
     with pytest.raises(Misconfigured, match="is not read from a git work tree"):
-        read_config(places.environ, below, places.config_dir)
+        read_config(places.environ, below, places.config_dir, adapters=ADAPTERS)
 
 
 def test_what_hands_the_daemon_over_is_guarded() -> None:
@@ -263,18 +294,22 @@ def test_a_made_token_is_kept_privately_and_read_back(places: Places) -> None:
 
 
 def test_the_example_file_is_current() -> None:
-    assert (ROOT / ".env.example").read_text() == env_example(), "write it again: see CONTRIBUTING.md"
+    assert (ROOT / ".env.example").read_text() == env_example(ALL_SETTINGS), "write it again: see CONTRIBUTING.md"
 
 
 def test_the_example_is_read_as_the_defaults_once_its_lines_count(places: Places) -> None:
-    lines = [line[1:] if line.startswith("#TETHER_") else line for line in env_example().splitlines()]
+    lines = [line[1:] if line.startswith("#TETHER_") else line for line in env_example(ALL_SETTINGS).splitlines()]
     places.write(places.config, "\n".join(lines) + "\n")
-    assert places.read() == Config(config_dir=places.config_dir, data_dir=paths.state_dir(places.environ))
+    bare = places.root / "bare"
+    bare.mkdir()
+    defaults = read_config(places.environ, bare, bare, adapters=ADAPTERS)
+    assert places.read() == defaults.model_copy(update={"config_dir": places.config_dir})
 
 
 def test_each_setting_is_a_field_of_its_own() -> None:
-    assert len({setting.key for setting in SETTINGS}) == len(SETTINGS)
+    assert len({setting.key for setting in ALL_SETTINGS}) == len(ALL_SETTINGS)
     assert {setting.field for setting in SETTINGS} == set(Config.model_fields) - {
+        "adapters",
         "agent_environment",
         "config_dir",
         "warnings",

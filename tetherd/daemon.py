@@ -6,7 +6,6 @@ Nesting is the order of stopping: the database closes last, the servers go befor
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -92,8 +91,11 @@ async def run_daemon(
             runs=runs,
             agents=host,
             adapters=adapters,
-            settings={"acp": {"command": shlex.join(config.acp_command)}},
-            environment=agent_environment(environ, config.agent_environment),
+            settings={name: own.settings for name, own in config.adapters.items()},
+            environments={
+                name: agent_environment(environ, {**config.agent_environment, **own.environment})
+                for name, own in config.adapters.items()
+            },
         )
         url = f"http://localhost:{listening.port}"
         supervisor = SessionSupervisor(world, _describer(config, url, events), config.adapter)

@@ -18,6 +18,7 @@ from tetherd.domain.events import AgentEvent
 from tetherd.domain.ids import RunId, SessionId
 from tetherd.domain.modes import Mode
 from tetherd.errors import Misconfigured
+from tetherd.settings import Setting
 
 PLUGIN_API = 1
 ADAPTERS = "tetherd.agents"
@@ -106,6 +107,18 @@ class AgentAdapter(Protocol):
     external: bool
     """True when nothing is launched: the program joins by itself."""
 
+    @property
+    def aliases(self) -> Sequence[str]:
+        """Shorter names that people may use for it."""
+
+    @property
+    def settings(self) -> Sequence[Setting]:
+        """Its own settings; their values come in LaunchSpec.settings, by `field`."""
+
+    @property
+    def environment_keys(self) -> Sequence[str]:
+        """Variables that its agent gets beyond what every agent gets: API keys, base URLs, places of its files."""
+
     def launch(self, spec: LaunchSpec) -> Launch:
         """Raises Misconfigured when it cannot be started as configured, Rejected when not in this mode."""
 
@@ -118,16 +131,24 @@ class AgentAdapter(Protocol):
 
 def load_adapters() -> dict[str, AgentAdapter]:
     """All installed adapters by name. Raises Misconfigured when one cannot be loaded or two share a name."""
+    taken: set[str] = set()
     adapters: dict[str, AgentAdapter] = {}
     for entry in entry_points(group=ADAPTERS):
         try:
             made: Any = entry.load()()
         except (ImportError, AttributeError, TypeError) as error:
             raise Misconfigured(f"agent adapter {entry.name} ({entry.value}) cannot be loaded: {error}") from error
-        if made.name in adapters:
-            raise Misconfigured(f"two agent adapters are called {made.name}")
+        for name in (made.name, *made.aliases):
+            if name in taken:
+                raise Misconfigured(f"two agent adapters are called {name}")
+            taken.add(name)
         adapters[made.name] = made
     return adapters
+
+
+def adapter_names(adapters: Mapping[str, AgentAdapter]) -> dict[str, str]:
+    """Every word that names an adapter, and the name it stands for."""
+    return {word: name for name, adapter in adapters.items() for word in (name, *adapter.aliases)}
 
 
 __all__ = [
@@ -143,7 +164,9 @@ __all__ = [
     "Launch",
     "LaunchSpec",
     "Prompt",
+    "Setting",
     "TextDelta",
     "Verdict",
+    "adapter_names",
     "load_adapters",
 ]

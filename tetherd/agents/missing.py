@@ -11,6 +11,7 @@ from tetherd.domain.effects import AgentCommand
 from tetherd.domain.events import AgentEvent, OutputUnrecognised
 from tetherd.errors import Misconfigured
 from tetherd.plugin import Fed, JsonObject, Launch, LaunchSpec
+from tetherd.settings import Setting
 
 HEAD_BYTES = 4096
 
@@ -20,6 +21,9 @@ class MissingAdapter:
 
     description = "not installed"
     external = False
+    aliases: tuple[str, ...] = ()
+    environment_keys: tuple[str, ...] = ()
+    settings: tuple[Setting, ...] = ()
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -54,7 +54,8 @@ class World:
     agents: AgentHost
     adapters: Mapping[str, AgentAdapter]
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What an adapter's agents get of our environment, by the adapter's name."""
     fresh_run_id: Callable[[], RunId] = fresh_run_id
 
     def adapter(self, name: str) -> AgentAdapter:
@@ -343,7 +344,7 @@ class SessionActor:
             mode=session.mode,
             vendor_session_id=session.vendor_session_id,
             settings=self._world.settings.get(session.adapter, {}),
-            environment=self._world.environment,
+            environment=self._world.environments.get(session.adapter, {}),
         )
 
     async def _pick_up(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import trio
@@ -22,6 +23,7 @@ from tetherd.domain.ids import DAEMON, Role, SessionId
 from tetherd.domain.session import LIVE
 from tetherd.errors import Rejected, Unavailable
 from tetherd.logconfig import get_logger
+from tetherd.plugin import adapter_names
 from tetherd.runtime.restart import Restart, run_with_restarts
 from tetherd.runtime.session_actor import SessionActor, World, created
 
@@ -129,7 +131,9 @@ class SessionSupervisor:
     async def _create(self, command: cmd.CreateSession) -> Outcome:
         if command.by.principal.role not in (Role.OWNER, Role.APPROVER):
             raise Forbidden(f"role {command.by.principal.role} may not create sessions")
-        adapter = self._world.adapters.get(command.adapter)
+        name = adapter_names(self._world.adapters).get(command.adapter, command.adapter)
+        command = replace(command, adapter=name)
+        adapter = self._world.adapters.get(name)
         if adapter is None:
             known = ", ".join(sorted(self._world.adapters))
             raise NoSuchAdapter(f"there is no agent adapter {command.adapter}; there are {known}")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tetherd.agents.acp.codec import AcpCodec
 from tetherd.errors import Misconfigured
 from tetherd.plugin import AgentCodec, JsonObject, Launch, LaunchSpec
+from tetherd.settings import Setting, command_line
 
 
 class AcpAdapter:
@@ -19,6 +20,19 @@ class AcpAdapter:
     name = "acp"
     description = "any agent that speaks the Agent Client Protocol, by its command line"
     external = False
+    aliases = ()
+    environment_keys = ()
+    settings = (
+        Setting(
+            "TETHER_ACP_COMMAND",
+            "command",
+            "command line",
+            "",
+            "The program that the `acp` adapter starts: any agent that speaks the Agent Client Protocol.",
+            command_line,
+            guarded=True,
+        ),
+    )
 
     def launch(self, spec: LaunchSpec) -> Launch:
         return Launch(argv=_words(spec.settings), environment=dict(spec.environment), directory=spec.directory)
@@ -35,10 +49,6 @@ class AcpAdapter:
 
 def _words(settings: Mapping[str, str]) -> tuple[str, ...]:
     command = settings.get("command", "")
-    try:
-        words = tuple(shlex.split(command))
-    except ValueError as error:
-        raise Misconfigured(f"TETHER_ACP_COMMAND={command}: {error}") from error
-    if not words:
+    if not command:
         raise Misconfigured("TETHER_ACP_COMMAND is not set: give the command line of an agent that speaks ACP")
-    return words
+    return tuple(shlex.split(command))

@@ -16,6 +16,9 @@ class DemoAdapter:
     name = "demo"
     description = "built in: shows everything, needs no key and no network"
     external = False
+    aliases = ()
+    environment_keys = ()
+    settings = ()
 
     def launch(self, spec: LaunchSpec) -> Launch:
         return Launch(argv=ARGV, environment=dict(spec.environment), directory=spec.directory)

@@ -14,6 +14,9 @@ class ExternalAdapter:
     name = "external"
     description = "a program that joins by REST or MCP"
     external = True
+    aliases = ()
+    environment_keys = ()
+    settings = ()
 
     def launch(self, spec: LaunchSpec) -> Launch:
         raise Fatal(f"session {spec.session_id} is external: its program starts by itself")

@@ -1,0 +1,178 @@
+"""Every setting of the daemon: its name, what it means and what it may be."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shlex
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr
+
+from tetherd import logconfig
+
+PREFIX = "TETHER_"
+LOOPBACKS = ("127.0.0.1", "::1")
+
+
+class Setting(NamedTuple):
+    """One line of the reference. `default` as a person would write it; `parse` raises ValueError.
+
+    `field` is where Config has the value; of an adapter's own setting, how its `LaunchSpec.settings` calls it.
+    """
+
+    key: str
+    field: str
+    kind: str
+    default: str
+    meaning: str
+    parse: Callable[[str], Any]
+    guarded: bool = False
+    secret: bool = False
+
+
+# -- what each value may be --------------------------------------------------------------------------------------
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value.lower() not in words:
+            raise ValueError(", ".join(words))
+        return value.lower()
+
+    return parse
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", value):
+        raise ValueError("the name of an agent adapter, as `tetherctl agents` lists them")
+    return value
+
+
+def _token(value: str) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("visible ASCII characters without spaces")
+    return SecretStr(value)
+
+
+def _hosts(value: str) -> tuple[str, ...]:
+    hosts: list[str] = []
+    for part in re.split(r"[,\s]+", value.strip(", \t")):
+        try:
+            hosts += LOOPBACKS if part == "localhost" else [str(ipaddress.ip_address(part.strip("[]")))]
+        except ValueError:
+            raise ValueError("IP addresses of this machine, or localhost, separated by commas") from None
+    return tuple(dict.fromkeys(hosts))
+
+
+def _port(value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
+        raise ValueError("a number from 1 to 65535")
+    return int(value)
+
+
+def _directory(value: str) -> Path:
+    path = Path(value)
+    if not path.is_absolute() or "\0" in value:
+        raise ValueError("an absolute path, or one that begins with ~/")
+    return path
+
+
+def command_line(value: str) -> str:
+    """A value that a shell could read as a program and its arguments."""
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        raise ValueError(f"a command line as a shell would read it ({error})".lower()) from None
+    if not words:
+        raise ValueError("a program and its arguments")
+    return value
+
+
+def _keys(value: str) -> tuple[str, ...]:
+    keys = tuple(dict.fromkeys(re.split(r"[,\s]+", value.strip(", \t"))))
+    if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) and not key.startswith(PREFIX) for key in keys):
+        raise ValueError(f"names of environment variables separated by commas, none of them {PREFIX}*")
+    return keys
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "TETHER_AGENT_ADAPTER",
+        "adapter",
+        "name",
+        "demo",
+        "The agent that a session gets when it names none; `tetherctl agents` lists them.",
+        _name,
+    ),
+    Setting(
+        "TETHER_AGENT_TOKEN",
+        "token",
+        "secret",
+        "",
+        "What clients over TCP must show. When it is not set, the first start makes one and keeps it in config.env.",
+        _token,
+        guarded=True,
+        secret=True,
+    ),
+    Setting(
+        "TETHER_AGENT_HOST",
+        "hosts",
+        "addresses",
+        ",".join(LOOPBACKS),
+        "Where to listen: IP addresses separated by commas. Anything wider than loopback needs a token.",
+        _hosts,
+        guarded=True,
+    ),
+    Setting("TETHER_AGENT_PORT", "port", "number", "8787", "The TCP port of the API and the web UI.", _port),
+    Setting(
+        "TETHER_AGENT_DATA_DIR",
+        "data_dir",
+        "directory",
+        "~/.local/state/tether",
+        "Where the database and the runs of the agents are; the default follows XDG_STATE_HOME.",
+        _directory,
+    ),
+    Setting(
+        "TETHER_AGENT_LOG_LEVEL",
+        "log_level",
+        " | ".join(logconfig.LEVELS),
+        "info",
+        "The least important lines that are still logged.",
+        _one_of(*logconfig.LEVELS),
+    ),
+    Setting(
+        "TETHER_AGENT_LOG_FORMAT",
+        "log_format",
+        " | ".join(logconfig.FORMATS),
+        "text",
+        "How log lines on stderr look.",
+        _one_of(*logconfig.FORMATS),
+    ),
+    Setting(
+        "TETHER_AGENT_ENV",
+        "agent_env",
+        "names",
+        "",
+        "Further environment variables that agents get, separated by commas, such as API keys and proxies.",
+        _keys,
+    ),
+)
+"""The daemon's own settings, in the order of the reference; those of the adapters come behind them."""
+
+
+def env_example(settings: Iterable[Setting]) -> str:
+    """The text of .env.example: every setting, commented out, with its default."""
+    head = (
+        "# Settings of tetherd. Copy what you change to ~/.config/tether/config.env (or to ./.env, see below).\n"
+        "# The environment comes before ./.env, and ./.env before config.env. An empty value counts as not set.\n"
+        "# Inside a git work tree, ./.env must not be tracked and must not hold the settings marked [not from a\n"
+        "# work tree]: an agent could write them.\n"
+    )
+    return head + "".join(
+        f"\n# {setting.meaning}\n# ({setting.kind}){' [not from a work tree]' if setting.guarded else ''}\n"
+        f"#{setting.key}={setting.default}\n"
+        for setting in settings
+    )
