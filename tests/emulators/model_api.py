@@ -37,6 +37,7 @@ class Received:
     target: str
     headers: dict[str, str]
     body: Any
+    key: str | None = None
     dialect: str | None = None
     aside: bool = False
     entries: list[Entry] = field(default_factory=list)
@@ -136,7 +137,8 @@ class ModelApi:
             self._ring()
             await _reply(exchange, *_elsewhere(exchange.method, path))
             return
-        if self.accept_key is not None and dialect.key(exchange.headers) != self.accept_key:
+        received.key = dialect.key(exchange.headers)
+        if self.accept_key is not None and received.key != self.accept_key:
             self._ring()
             await _reply(exchange, 401, dialect.error(401, "invalid x-api-key"))
             return
