@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install start check test faults bench clean
+.PHONY: help install start check agents test test-agents faults bench clean
 
 help: ## what there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tetherd needs Python 3.11 or newer: make PYTHON=python3.12 install" >&2; exit 1; }
@@ -29,8 +29,14 @@ check: $(READY) ## lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(READY) ## all tests
+agents: $(READY) ## the real agents the tests run, by npm, at exact versions
+	@$(BIN)/python -m tests.agents.programs
+
+test: agents ## all tests; those of real agents that are not there are counted
 	$(BIN)/pytest
+
+test-agents: agents ## every real agent through every step
+	$(BIN)/pytest -m agents
 
 faults: $(READY) ## 100 rounds of kill -9 with real processes
 	$(BIN)/python -m tests.faults.kills

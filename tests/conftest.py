@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.agents.programs import MISSING, PROGRAMS
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +42,15 @@ def no_settings_of_the_machine() -> None:
     """The settings of whoever runs the tests do not reach them."""
     for key in [key for key in os.environ if key.startswith("TETHER_")]:
         del os.environ[key]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not tested because a real agent is missing is said aloud, not only as an s among the dots."""
+    reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", [])]
+    lost = Counter(reason.partition(MISSING)[2].split()[0] for reason in reasons if MISSING in reason)
+    for name, count in sorted(lost.items()):
+        terminalreporter.write_line(
+            f"NOT TESTED: {count} tests want the real {name} ({PROGRAMS[name].package}); `make agents` gets it",
+            red=True,
+            bold=True,
+        )
