@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetherd.agents.acp.diffs import unified_diff
 from tetherd.agents.acp.naming import tool_name
-from tetherd.agents.acp.showing import INPUT_LIMIT, bounded_input, cut, output_of
+from tetherd.agents.acp.output import output_of
 from tetherd.agents.acp.told import read_told
+from tetherd.agents.diffs import unified_diff
+from tetherd.agents.showing import INPUT_LIMIT, bounded_input, cut
 
 TEXTS = st.lists(st.sampled_from(["a\n", "b\n", "c\r\n", "\u2028\n", "\n", "d"]), max_size=12).map("".join)
 

@@ -303,10 +303,12 @@ def test_the_command_line_is_split_and_not_run_by_a_shell() -> None:
     assert (launch.argv, launch.directory) == (("agent", "--acp", "a b", "$HOME"), "/project")
     assert adapter.program(spec.settings) == "agent"
     assert isinstance(adapter.codec(spec, None), AcpCodec)
-    for wrong in ("", "'x"):
-        assert adapter.program({"command": wrong}) is None
-        with pytest.raises(Misconfigured, match="TETHER_ACP_COMMAND"):
-            adapter.launch(spec_with(wrong))
+    assert adapter.program({"command": ""}) is None
+    with pytest.raises(Misconfigured, match="TETHER_ACP_COMMAND"):
+        adapter.launch(spec_with(""))
+    (setting,) = adapter.settings
+    with pytest.raises(ValueError, match="as a shell would read it"):
+        setting.parse("'x")
 
 
 def spec_with(command: str) -> LaunchSpec:

@@ -12,13 +12,14 @@ from typing import assert_never
 import orjson
 from pydantic import BaseModel, Field, JsonValue
 
+from tetherd.agents import jsonlines
 from tetherd.agents.acp import wire
-from tetherd.agents.acp.gathering import GatheringState
 from tetherd.agents.acp.handshake import Handshake, HandshakeState, failure
 from tetherd.agents.acp.permissions import approval_for, outcome_of
 from tetherd.agents.acp.told import read_told
 from tetherd.agents.acp.toolcalls import CallsState
 from tetherd.agents.acp.updates import CostState, Updates, plan_text
+from tetherd.agents.gathering import GatheringState
 from tetherd.domain.effects import AgentCommand, InterruptTurn, Prompt, Verdict
 from tetherd.domain.events import AgentEvent, ApprovalRequested, ApprovalWithdrawn, NoticeRaised, TurnCompleted
 from tetherd.domain.ids import approval_id_for
@@ -57,20 +58,20 @@ class AcpCodec:
     def feed(self, line: bytes) -> Fed:
         if not line.strip():
             return Fed()
-        message = wire.parse(line)
+        message = jsonlines.parse(line)
         if message is None:
-            return Fed([wire.unrecognised(line, "not a JSON object")])
-        method, params = wire.text(message, "method"), wire.table(message, "params")
+            return Fed([jsonlines.unrecognised(line, "not a JSON object")])
+        method, params = jsonlines.text(message, "method"), jsonlines.table(message, "params")
         if method is None:
             why, fed = "an answer to nothing that was asked", self._answered(message)
         elif "id" in message:
             why, fed = "a request without a proper id", self._asked(method, message["id"], params)
         else:
             why, fed = f"unknown: {method[:METHOD_LIMIT]}", self._told(method, params)
-        return Fed([wire.unrecognised(line, why)]) if fed is None else fed
+        return Fed([jsonlines.unrecognised(line, why)]) if fed is None else fed
 
     def skipped(self, head: bytes, size: int) -> Fed:
-        return Fed([wire.unrecognised(head, "a line over the limit", size)])
+        return Fed([jsonlines.unrecognised(head, "a line over the limit", size)])
 
     def pending_bytes(self) -> int:
         return self._updates.gathering.pending_bytes
@@ -102,7 +103,7 @@ class AcpCodec:
         return self._state.model_dump(mode="json", exclude_defaults=True)
 
     def _answered(self, answer: JsonObject) -> Fed | None:
-        if self._state.prompt_id is not None and wire.integer(answer, "id") == self._state.prompt_id:
+        if self._state.prompt_id is not None and jsonlines.integer(answer, "id") == self._state.prompt_id:
             return self._turn_ended(answer)
         was_loading = self._is_loading
         fed = self._handshake.answered(answer)
@@ -114,7 +115,7 @@ class AcpCodec:
     def _turn_ended(self, answer: JsonObject) -> Fed:
         self._state.prompt_id = None
         self._state.asked.clear()
-        usage = self._updates.usage(wire.table(answer, "result"))
+        usage = self._updates.usage(jsonlines.table(answer, "result"))
         return Fed([*self._updates.end_turn(), *usage, _completed(answer)])
 
     def _asked(self, method: str, request_id: JsonValue, params: JsonObject) -> Fed | None:
@@ -122,7 +123,7 @@ class AcpCodec:
             return None
         if method != "session/request_permission":
             return Fed(frames=[wire.error(request_id, wire.METHOD_NOT_FOUND, f"unknown: {method[:METHOD_LIMIT]}")])
-        told = read_told(wire.table(params, "toolCall"))
+        told = read_told(jsonlines.table(params, "toolCall"))
         if told is None:
             return Fed(frames=[wire.error(request_id, wire.INVALID_PARAMS, "toolCall.toolCallId is missing")])
         events = self._updates.asked(told)
@@ -130,7 +131,7 @@ class AcpCodec:
         if call.kind == "switch_mode" and (plan := plan_text(told)):
             events.append(NoticeRaised(level="info", code="plan", text=plan))
         name = orjson.dumps(request_id).decode()
-        options = wire.tables(params, "options")
+        options = jsonlines.tables(params, "options")
         approval = approval_for(self._spec.run_id, name, self._spec.directory, told, call, options)
         self._state.asked.append(name)
         return Fed([*events, ApprovalRequested(approval=approval)])
@@ -138,7 +139,7 @@ class AcpCodec:
     def _told(self, method: str, params: JsonObject) -> Fed | None:
         if method == "session/update":
             # an agent that loads a session repeats what our log has
-            return Fed() if self._is_loading else self._updates.take(wire.table(params, "update"))
+            return Fed() if self._is_loading else self._updates.take(jsonlines.table(params, "update"))
         if method == "$/cancel_request":
             return self._withdrawn(params.get("requestId"))
         # names that begin so are extensions and hints, which everybody may ignore
@@ -161,9 +162,9 @@ class AcpCodec:
 
 def _completed(answer: JsonObject) -> TurnCompleted:
     if "error" in answer:
-        is_cancelled = wire.integer(wire.table(answer, "error"), "code") == wire.REQUEST_CANCELLED
+        is_cancelled = jsonlines.integer(jsonlines.table(answer, "error"), "code") == wire.REQUEST_CANCELLED
         return TurnCompleted(outcome="interrupted" if is_cancelled else "failed", detail=failure(answer))
-    match wire.text(wire.table(answer, "result"), "stopReason"):
+    match jsonlines.text(jsonlines.table(answer, "result"), "stopReason"):
         case "end_turn":
             return TurnCompleted(outcome="completed")
         case "cancelled":

@@ -10,8 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from tetherd.agents import jsonlines
 from tetherd.agents.acp import wire
-from tetherd.agents.acp.showing import cut
+from tetherd.agents.showing import cut
 from tetherd.domain.events import AgentReady, NoticeRaised
 from tetherd.plugin import Fed, JsonObject, LaunchSpec
 from tetherd.version import own_version
@@ -55,7 +56,7 @@ class Handshake:
 
     def answered(self, answer: JsonObject) -> Fed | None:
         """None when it answers nothing that stands open."""
-        match self._state.stage, wire.integer(answer, "id"):
+        match self._state.stage, jsonlines.integer(answer, "id"):
             case "opening", 1:
                 return self._initialized(answer)
             case "beginning", 2:
@@ -68,17 +69,17 @@ class Handshake:
     def _initialized(self, answer: JsonObject) -> Fed:
         if "error" in answer:
             return self._refused(failure(answer))
-        result = wire.table(answer, "result")
-        spoken = wire.integer(result, "protocolVersion")
+        result = jsonlines.table(answer, "result")
+        spoken = jsonlines.integer(result, "protocolVersion")
         if spoken not in (None, PROTOCOL_VERSION):
             return self._refused(f"it speaks version {spoken} of the protocol, tetherd speaks {PROTOCOL_VERSION}")
-        agent = wire.table(result, "agentInfo")
-        self._state.agent_name = wire.text(agent, "title") or wire.text(agent, "name")
-        self._state.agent_version = wire.text(agent, "version")
+        agent = jsonlines.table(result, "agentInfo")
+        self._state.agent_name = jsonlines.text(agent, "title") or jsonlines.text(agent, "name")
+        self._state.agent_version = jsonlines.text(agent, "version")
         vendor_session_id = self._spec.vendor_session_id
         if vendor_session_id is None:
             return self._begin()
-        if wire.table(result, "agentCapabilities").get("loadSession") is not True:
+        if jsonlines.table(result, "agentCapabilities").get("loadSession") is not True:
             return self._begin("it cannot load a session")
         self._state.stage = "loading"
         params: JsonObject = {"sessionId": vendor_session_id, **self._place()}
@@ -96,7 +97,7 @@ class Handshake:
     def _session_begun(self, answer: JsonObject) -> Fed:
         if "error" in answer:
             return self._refused(failure(answer))
-        session_id = wire.text(wire.table(answer, "result"), "sessionId")
+        session_id = jsonlines.text(jsonlines.table(answer, "result"), "sessionId")
         return self._refused("its session has no id") if session_id is None else self._ready(session_id)
 
     def _session_loaded(self, answer: JsonObject) -> Fed:
@@ -122,8 +123,8 @@ class Handshake:
 
 def failure(answer: JsonObject) -> str:
     """The words of an error, with what its data adds to them."""
-    error = wire.table(answer, "error")
-    words = wire.text(error, "message") or "it gave no reason"
-    data = wire.table(error, "data")
-    more = wire.text(data, "message") or wire.text(data, "details")
+    error = jsonlines.table(answer, "error")
+    words = jsonlines.text(error, "message") or "it gave no reason"
+    data = jsonlines.table(error, "data")
+    more = jsonlines.text(data, "message") or jsonlines.text(data, "details")
     return cut(f"{words}: {more}" if more and more not in words else words, FAILURE_LIMIT)

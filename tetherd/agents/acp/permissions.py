@@ -6,11 +6,11 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from tetherd.agents.acp.diffs import unified_diff
-from tetherd.agents.acp.showing import cut
 from tetherd.agents.acp.told import Told
 from tetherd.agents.acp.toolcalls import TITLE_LIMIT, Call
-from tetherd.agents.acp.wire import text
+from tetherd.agents.diffs import unified_diff
+from tetherd.agents.jsonlines import text
+from tetherd.agents.showing import cut
 from tetherd.domain.approval import Answer, Approval, ApprovalKind, FileShown, Option
 from tetherd.domain.ids import RunId, approval_id_for
 from tetherd.plugin import JsonObject

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from tetherd.agents.acp.wire import table, tables, text
+from tetherd.agents.jsonlines import table, tables, text
 from tetherd.plugin import JsonObject
 
 _PATH_MEMBERS = ("file_path", "filePath", "filepath", "path")

@@ -11,8 +11,9 @@ from typing import Literal
 from pydantic import BaseModel
 
 from tetherd.agents.acp.naming import tool_name
-from tetherd.agents.acp.showing import bounded_input, cut, output_of, rendered
+from tetherd.agents.acp.output import output_of, rendered
 from tetherd.agents.acp.told import Told
+from tetherd.agents.showing import bounded_input, cut
 from tetherd.domain.events import AgentEvent, ToolCallFinished, ToolCallStarted
 from tetherd.plugin import JsonObject
 

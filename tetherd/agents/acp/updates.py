@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from tetherd.agents.acp.gathering import Gathering, GatheringState
-from tetherd.agents.acp.showing import cut
 from tetherd.agents.acp.told import Told, block_text, read_told
 from tetherd.agents.acp.toolcalls import CallsState, ToolCalls
-from tetherd.agents.acp.wire import integer, table, tables, text
+from tetherd.agents.gathering import Gathering, GatheringState
+from tetherd.agents.jsonlines import integer, table, tables, text
+from tetherd.agents.showing import cut
 from tetherd.domain.events import AgentEvent, NoticeRaised, ToolCallStarted, UsageReported
 from tetherd.domain.ids import RunId
 from tetherd.plugin import Fed, JsonObject
