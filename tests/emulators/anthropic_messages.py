@@ -11,7 +11,7 @@ from secrets import token_hex
 from typing import Any
 
 from tests.emulators.conversation import Answer, Entry, ToolResult, spoken
-from tests.emulators.dialect import PIECE, TOLD, Frame, Json, event, of_schema
+from tests.emulators.dialect import PIECE, TOLD, Frame, Json, bearer, event, of_schema
 from tests.emulators.script import Step
 
 PATH = "/v1/messages"
@@ -36,7 +36,7 @@ class AnthropicMessages:
         return path == PATH
 
     def key(self, headers: dict[str, str]) -> str | None:
-        return headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ") or None
+        return headers.get("x-api-key") or bearer(headers)
 
     def streams(self, path: str, body: Json) -> bool:
         return body.get("stream") is True

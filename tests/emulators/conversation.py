@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tests.emulators.script import MARKER, PLAIN, Script, Step, parse
 
-ASIDE = re.compile(r"<(system-reminder|task-notification|environment_context)>.*?</\1>", re.DOTALL)
-"""What programs slip into the mouth of the person."""
+ASIDE = re.compile(r"<([a-z]+[-_][a-z_-]+)>.*?</\1>", re.DOTALL)
+"""What programs slip into the mouth of the person: <system-reminder>, <environment_context> and the like."""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,10 @@ class Dialect(Protocol):
     def error(self, status: int, message: str) -> Json: ...
 
 
+def bearer(headers: dict[str, str]) -> str | None:
+    return headers.get("authorization", "").removeprefix("Bearer ") or None
+
+
 def event(data: Json, name: str | None = None) -> bytes:
     """One server-sent event."""
     head = f"event: {name}\n" if name else ""
@@ -60,7 +64,7 @@ def of_schema(schema: Json) -> Any:
     """The smallest thing that a simple JSON schema allows."""
     if schema.get("enum"):
         return schema["enum"][0]
-    match schema.get("type"):
+    match str(schema.get("type")).lower():  # Gemini shouts: OBJECT
         case "object":
             wanted = schema.get("required", [])
             return {name: of_schema(part) for name, part in schema.get("properties", {}).items() if name in wanted}

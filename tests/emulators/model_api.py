@@ -1,6 +1,7 @@
 """A scripted model API on loopback: the vendors' clients talk to it, the prompt says what it answers.
 
-`python -m tests.emulators.model_api --port 8900` for hand use; then ANTHROPIC_BASE_URL=http://127.0.0.1:8900.
+It speaks Anthropic Messages (base URL: the address), OpenAI Responses and Chat Completions (the address and /v1), and
+Gemini (the address). `python -m tests.emulators.model_api --port 8900` for hand use.
 Beside the vendors' paths it has its own, for tests in another process: POST /_release/NAME opens a gate,
 GET /_holding/NAME answers once a stream waits there, GET /_requests is what was received.
 """
@@ -18,12 +19,15 @@ from typing import Any
 import trio
 
 from tests.emulators.anthropic_messages import AnthropicMessages
+from tests.emulators.chat_completions import ChatCompletions
 from tests.emulators.conversation import Answer, Entry, Human, ToolResult, place
 from tests.emulators.dialect import Dialect, Json, Mark
+from tests.emulators.gemini import Gemini
 from tests.emulators.loopback import Cut, Exchange, open_loopback
+from tests.emulators.responses import Responses
 from tests.emulators.script import Step, Unreadable
 
-DIALECTS: Sequence[Dialect] = (AnthropicMessages(),)
+DIALECTS: Sequence[Dialect] = (AnthropicMessages(), Responses(), ChatCompletions(), Gemini())
 
 JSON = {"content-type": "application/json"}
 EVENTS = {"content-type": "text/event-stream", "cache-control": "no-cache"}
@@ -224,10 +228,12 @@ def _elsewhere(method: str, path: str) -> tuple[int, Json]:
     """What agents ask for at start: harmless answers."""
     if path == "/v1/messages/count_tokens":
         return 200, {"input_tokens": 1000}
+    if path.endswith(":countTokens"):
+        return 200, {"totalTokens": 1000}
     if method == "HEAD":
         return 200, {}
-    if path == "/v1/models":
-        return 200, {"data": [], "has_more": False, "first_id": None, "last_id": None, "object": "list"}
+    if path.endswith("/models"):
+        return 200, {"data": [], "has_more": False, "first_id": None, "last_id": None, "object": "list", "models": []}
     return 404, {"type": "error", "error": {"type": "not_found_error", "message": path}}
 
 

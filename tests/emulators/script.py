@@ -8,7 +8,6 @@ sessions and many sessions at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -22,10 +21,11 @@ class Part(BaseModel):
 
 
 class Call(Part):
-    """A call of a tool. `id` is made up if it is not given."""
+    """A call of a tool. `id` is made up if it is not given. `text`: the input of a tool that takes text, not JSON."""
 
     tool: str
     input: dict[str, Any] = {}
+    text: str | None = None
     id: str | None = None
 
 
@@ -129,8 +129,3 @@ def parse(text: str) -> Script | None:
         return Script(STEPS.validate_python(rows))
     except (json.JSONDecodeError, ValidationError, RecursionError) as error:
         raise Unreadable(f"no script: {error}") from error
-
-
-def newest(texts: Sequence[str]) -> str | None:
-    """The last of these texts that has a script, else the last one."""
-    return next((text for text in reversed(texts) if MARKER in text), texts[-1] if texts else None)
