@@ -157,7 +157,7 @@ class ModelApi:
         if step.status is not None:
             await _reply(exchange, step.status, dialect.error(step.status, step.message), step.headers)
         elif dialect.streams(path, received.body):
-            await self._stream(exchange, dialect, step, received.body)
+            await self._stream(exchange, dialect, step, received)
         elif step.cut is not None or step.stream_error is not None:
             raise Cut
         else:
@@ -177,10 +177,10 @@ class ModelApi:
         self._failures[before] += received.step.fails
         return received.step
 
-    async def _stream(self, exchange: Exchange, dialect: Dialect, step: Step, body: Json) -> None:
+    async def _stream(self, exchange: Exchange, dialect: Dialect, step: Step, received: Received) -> None:
         await exchange.begin(200, EVENTS)
         pieces = 0
-        for frame in dialect.frames(step, body):
+        for frame in dialect.frames(step, received.body):
             if isinstance(frame, bytes):
                 await exchange.send(frame)
                 continue
@@ -190,6 +190,7 @@ class ModelApi:
                 raise Cut
             await self._wait(step, pieces)
             await trio.sleep(step.pause_seconds)
+        received.outcome = "answered"  # some clients hang up after the last event, before the stream's end
         await exchange.end()
 
     async def _wait(self, step: Step, pieces: int) -> None:

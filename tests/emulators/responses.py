@@ -46,8 +46,8 @@ class Responses:
         given = body["input"]
         items = [{"role": "user", "content": given}] if isinstance(given, str) else given
         entries: list[Entry] = []
-        answer: str | None = None
-        after_result = False
+        place: int | None = None  # where in the entries the running answer is
+        middle, after_result = "", False
         for item in items:
             kind = item.get("type", "message")
             if kind in RESULTS:
@@ -56,15 +56,14 @@ class Responses:
             elif kind == "message" and item["role"] != "assistant":
                 if item["role"] == "user":
                     entries += spoken(_texts(item["content"]), beside_results=False)
-                answer = None
-            elif kind in CALLS or kind in ("message", "reasoning"):
+                place = None
+            elif kind in (*CALLS, "message", "reasoning"):
                 made_up = MADE_UP_ID.fullmatch(item.get("call_id", ""))
-                middle = made_up[1] if made_up else ""
-                if answer is None or (after_result and middle != answer):
+                if place is None or (after_result and not (made_up and made_up[1] == middle)):
+                    place = len(entries)
                     entries.append(Answer())
-                    answer = ""
-                answer, after_result = middle or answer, False
-                entries[-1] = _grown(entries[-1], item)
+                middle, after_result = made_up[1] if made_up else "", False
+                entries[place] = _grown(entries[place], item)
         return entries
 
     def whole(self, step: Step, body: Json) -> Json:
