@@ -95,7 +95,7 @@ WRONG = [
     (PORT, "٣", "from 1 to 65535"),
     (PORT, "http", "from 1 to 65535"),
     ("TETHER_AGENT_ADAPTER", "Claude Code", "`tetherctl agents` lists them"),
-    ("TETHER_AGENT_ADAPTER", "claud", "acp, demo, external"),
+    ("TETHER_AGENT_ADAPTER", "claud", "acp, claude_subprocess, demo, external"),
     ("TETHER_AGENT_HOST", "example.org", "IP addresses of this machine"),
     ("TETHER_AGENT_HOST", "127.0.0.1,x", "separated by commas"),
     ("TETHER_AGENT_DATA_DIR", "state", "an absolute path"),
@@ -253,7 +253,8 @@ GUARDED = [setting.key for setting in ALL_SETTINGS if setting.guarded]
 
 @pytest.mark.parametrize("key", [*GUARDED, "TETHER_AGENT_API_BASE"])
 def test_guarded_settings_are_refused_in_a_work_tree_alone(places: Places, key: str) -> None:
-    places.write(places.local, f"{key}=127.0.0.1\n")
+    value = "/w" if key.endswith("_DIRECTORIES") else "127.0.0.1"
+    places.write(places.local, f"{key}={value}\n")
     places.read()
     places.git("init", "-q")
     with pytest.raises(Misconfigured) as refusal:
@@ -261,7 +262,7 @@ def test_guarded_settings_are_refused_in_a_work_tree_alone(places: Places, key: 
     assert str(refusal.value).startswith(f"{places.local}, line 1: {key} is not read from a git work tree")
     below = places.directory / "deep"
     below.mkdir()
-    places.write(below / ".env", f"{key}=127.0.0.1\n")
+    places.write(below / ".env", f"{key}={value}\n")
     with pytest.raises(Misconfigured, match="is not read from a git work tree"):
         read_config(places.environ, below, places.config_dir, adapters=ADAPTERS)
 

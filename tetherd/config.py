@@ -73,6 +73,7 @@ class Config(BaseModel):
     data_dir: Path
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
+    trusted_directories: tuple[Path, ...] = ()
     agent_env: tuple[str, ...] = ()
     agent_environment: dict[str, SecretStr] = {}
     """Values of the `agent_env` keys that are set, in the environment or in config.env."""
@@ -175,8 +176,9 @@ def _own_value(setting: Setting, entry: Entry | None, environ: Mapping[str, str]
 
 def _parsed(setting: Setting, entry: Entry, environ: Mapping[str, str]) -> Any:
     value = entry.value
-    if setting.field == "data_dir" and value.startswith("~/"):
-        value = str(paths.home(environ) / value[2:])
+    if setting.field in ("data_dir", "trusted_directories"):
+        parts = value.split(":") if setting.field == "trusted_directories" else [value]
+        value = ":".join(str(paths.home(environ) / part[2:]) if part.startswith("~/") else part for part in parts)
     try:
         return setting.parse(value)
     except ValueError as error:

@@ -20,6 +20,7 @@ from tetherd import paths
 from tetherd.agents.ancestry import is_agent_process
 from tetherd.agents.environment import agent_environment
 from tetherd.agents.host import ShimHost
+from tetherd.agents.trust import Trust
 from tetherd.api.app import create_app
 from tetherd.api.listeners import Listener, open_socket, open_tcp
 from tetherd.api.server import serve
@@ -29,8 +30,8 @@ from tetherd.control import DaemonStatus
 from tetherd.errors import Misconfigured
 from tetherd.logconfig import get_logger
 from tetherd.plugin import AgentAdapter
-from tetherd.runtime.session_actor import World
 from tetherd.runtime.supervisor import SessionSupervisor
+from tetherd.runtime.world import World
 from tetherd.storage.database import open_database
 from tetherd.storage.eventlog import EventLog
 from tetherd.storage.runs import RunStore
@@ -91,6 +92,7 @@ async def run_daemon(
             runs=runs,
             agents=host,
             adapters=adapters,
+            trust=Trust(config.trusted_directories),
             settings={name: own.settings for name, own in config.adapters.items()},
             environments={
                 name: agent_environment(environ, {**config.agent_environment, **own.environment})

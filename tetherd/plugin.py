@@ -35,17 +35,36 @@ class LaunchSpec:
     directory: str
     mode: Mode
     vendor_session_id: str | None = None
+    """The agent's own conversation, to be continued; None for a new one."""
+    fork_of: str | None = None
+    """A conversation of the agent of which the new one is a copy."""
+    is_trusted: bool = False
+    """May what lies in `directory` (hooks, settings, servers) run without anybody being asked?"""
     settings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """How to start it where the conversation is still there: where the glob `only_if` finds a file."""
+
+    argv: tuple[str, ...]
+    only_if: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """How to start the agent: data, no process. `environment` is all that the agent gets."""
+    """How to start the agent: data, no process. `environment` is all that the agent gets.
+
+    `conversation` names what no two runs may have open at once. With `resumed` the agent's own files decide which of
+    the two command lines is run: `argv` begins anew.
+    """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     directory: str
+    conversation: str | None = None
+    resumed: Resumed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +183,7 @@ __all__ = [
     "Launch",
     "LaunchSpec",
     "Prompt",
+    "Resumed",
     "Setting",
     "TextDelta",
     "Verdict",

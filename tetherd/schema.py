@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, S
 from tetherd.control import AgentView, ApprovalView, Outcome, SessionView, TokenView
 from tetherd.domain.approval import Approval, ApprovalKind, FileShown, Option, Resolution
 from tetherd.domain.ids import ApprovalId, Frozen, Role, RunId, SessionId
+from tetherd.domain.images import MOST, Image
 from tetherd.domain.modes import Mode
 from tetherd.domain.session import Session, SessionState
 
@@ -36,6 +37,9 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"
 # What people send goes on to argument vectors, paths and chats, none of which can carry NUL.
 Words = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
 Directory = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
+VendorId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,199}$")]
+# A list in JSON, which strict reading would not take for a tuple.
+Images = Annotated[tuple[Image, ...], Field(max_length=MOST, strict=False)]
 AgentsId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_ONE_LINE)]
 SessionIdText = Annotated[str, StringConstraints(pattern=ID_PATTERNS["session_id"])]
 CursorText = Annotated[str, StringConstraints(pattern=r"^(?:[0-9A-Za-z_-]{1,64}\.)?[0-9]{1,15}$")]
@@ -64,15 +68,30 @@ def listed(given: object) -> object:
 
 
 class NewSession(Body):
-    """With a `prompt` or `start` it starts at once. No `adapter`: an `agent_type` joins as an external agent."""
+    """With a `prompt` or `start` it starts at once. No `adapter`: an `agent_type` joins as an external agent.
+
+    `fork_of` names a session whose conversation this one begins as a copy of; adapter and directory are that one's
+    unless they are given. `vendor_session_id` is a conversation of the agent's own that is continued.
+    """
 
     name: Name
     agent_type: Label | None = None
     adapter: Label | None = None
     directory: Directory | None = None
     prompt: Words | None = None
+    images: Images = ()
+    fork_of: SessionIdText | None = None
+    vendor_session_id: VendorId | None = None
     approval_mode: Mode = Mode.ASK
     start: bool = False
+
+    @model_validator(mode="after")
+    def _begins_in_one_way(self) -> Self:
+        if self.fork_of is not None and self.vendor_session_id is not None:
+            raise ValueError("give fork_of or vendor_session_id, not both")
+        if self.images and self.prompt is None:
+            raise ValueError("images go with a prompt")
+        return self
 
 
 class SessionChanges(Body):
@@ -96,6 +115,7 @@ class Nothing(Body):
 
 class NewInput(Body):
     text: Words
+    images: Images = ()
 
 
 class StopWish(Body):
@@ -226,6 +246,7 @@ class ApprovalBody(Frozen):
     cwd: str | None
     files: tuple[FileShown, ...]
     options: tuple[Option, ...]
+    input: dict[str, JsonValue]
     digest: str
     session_id: SessionId
     session_name: str

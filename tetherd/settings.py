@@ -80,6 +80,10 @@ def _directory(value: str) -> Path:
     return path
 
 
+def _directories(value: str) -> tuple[Path, ...]:
+    return tuple(_directory(part) for part in value.split(":") if part)
+
+
 def command_line(value: str) -> str:
     """A value that a shell could read as a program and its arguments."""
     try:
@@ -150,6 +154,15 @@ SETTINGS: tuple[Setting, ...] = (
         "text",
         "How log lines on stderr look.",
         _one_of(*logconfig.FORMATS),
+    ),
+    Setting(
+        "TETHER_TRUSTED_DIRECTORIES",
+        "trusted_directories",
+        "directories",
+        "",
+        "Directories, separated by colons: in and below them agents may use settings, hooks and servers found there.",
+        _directories,
+        guarded=True,
     ),
     Setting(
         "TETHER_AGENT_ENV",

@@ -172,7 +172,7 @@ async def test_the_socket_tells_who_connects_and_tcp_does_not(tmp_path: Path) ->
 
 async def test_a_chunked_upload_past_the_limit_is_stopped(tmp_path: Path) -> None:
     async with served(tmp_path) as it, await it.tcp() as stream:
-        head = it.head("POST", "/api/sessions", "Content-Type: application/json", "Transfer-Encoding: chunked")
+        head = it.head("POST", "/api/tokens", "Content-Type: application/json", "Transfer-Encoding: chunked")
         chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
         sent = 0
         got = b""

@@ -105,7 +105,7 @@ def test_without_an_id_nothing_or_several_is_no_guess(daemon, run) -> None:
 
 # -- the digest --------------------------------------------------------------------------------------------------
 
-SHOWN = {"kind", "title", "command", "cwd", "files", "options"}
+SHOWN = {"kind", "title", "command", "cwd", "files", "options", "input"}
 CHANGES = {
     "kind": "tool",
     "title": "run make clean",
@@ -113,6 +113,7 @@ CHANGES = {
     "cwd": "/elsewhere",
     "files": [{"path": "/w/b.py", "diff": "+b"}],
     "options": [{"option_id": "x", "label": "X", "decision": "approve", "lasting": False}],
+    "input": {"url": "http://localhost/", "lines": ["a", "b"]},
 }
 
 

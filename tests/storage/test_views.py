@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from sqlite3 import Connection
 
+import pytest
+
 from tests.domain.builders import APPROVE, OWNER, RUN, approval
 from tests.storage.logs import OTHER, SID, Store, opened, text
-from tetherd.control import ListApprovals, ListSessions
+from tetherd.control import ListApprovals, ListSessions, NotFound
 from tetherd.domain import events as ev
 from tetherd.domain.approval import ByActor
+from tetherd.domain.effects import Prompt
 from tetherd.domain.ids import InputId, Role, approval_id_for
-from tetherd.domain.session import SessionState
+from tetherd.domain.images import Image
+from tetherd.domain.session import SessionState, evolve
+from tetherd.storage.eventlog import Append
 from tetherd.storage.rows import VIEWS
 from tetherd.storage.tokens import TokenStore
 
@@ -86,8 +92,8 @@ async def test_approvals_and_their_fate(tmp_path: Path) -> None:
 async def test_inputs_are_whole_and_known_to_be_polled(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await story(store)
-        texts = await store.views.input_texts([InputId("i-1"), InputId("i-2")])
-        assert texts == {"i-1": "go" * 50_000, "i-2": "one"}
+        prompts = await store.views.prompts([InputId("i-1"), InputId("i-2")])
+        assert {key: prompt.text for key, prompt in prompts.items()} == {"i-1": "go" * 50_000, "i-2": "one"}
         inputs, verdicts = await store.views.polled(OTHER, store.log.last_seq)
         assert (inputs, verdicts) == (("i-2",), ())
         assert await store.views.polled(OTHER, 1) == ((), ())
@@ -114,3 +120,17 @@ async def test_tokens_are_kept_as_hashes_and_revoked_at_once(tmp_path: Path) -> 
         assert [one.token_id for one in await tokens.list()] == [view.token_id]
     async with opened(tmp_path) as store:
         assert (await TokenStore.open(store.database)).authenticate(secret) is None
+
+
+async def test_images_lie_beside_the_log_and_come_back_with_the_prompt(tmp_path: Path) -> None:
+    image = Image(media_type="image/png", data=base64.b64encode(b"\x89PNG" * 1000).decode())
+    async with opened(tmp_path) as store:
+        await story(store)
+        asked = ev.InputAccepted(input_id=InputId("i-9"), text="look", by=OWNER, images=(image.ref,))
+        session = (await store.views.session(SID)).session
+        await store.log.append(Append(session=evolve(session, asked), events=(asked,), images=(image,)))
+        assert await store.views.prompts([InputId("i-9")]) == {"i-9": Prompt(InputId("i-9"), "look", (image,))}
+        assert await store.views.image(SID, image.ref.sha256) == (image.ref, image.content)
+        for session_id, sha256 in ((OTHER, image.ref.sha256), (SID, "0" * 64)):
+            with pytest.raises(NotFound):
+                await store.views.image(session_id, sha256)

@@ -6,6 +6,7 @@ lock means that none is coming. Never with PR_SET_PDEATHSIG: it fires when the t
 
 from __future__ import annotations
 
+import glob
 import os
 import subprocess
 import sys
@@ -107,13 +108,19 @@ def _write_spec(directory: RunDir, run_id: RunId, launch: Launch) -> None:
         {
             "abi": shim.ABI,
             "run_id": run_id,
-            "argv": list(launch.argv),
+            "argv": list(_argv(launch)),
             "env": dict(launch.environment),
             "cwd": launch.directory,
             "limits": {},
         },
     )
     os.chmod(directory.spec, 0o600)
+
+
+def _argv(launch: Launch) -> tuple[str, ...]:
+    """Begin anew or go on: the agent's own files say whether there is something to go on with."""
+    resumed = launch.resumed
+    return resumed.argv if resumed and next(glob.iglob(resumed.only_if), None) else launch.argv
 
 
 def _last_words(directory: RunDir) -> str:

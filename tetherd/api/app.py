@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -52,7 +53,12 @@ def create_app(control: Control, tokens: Tokens, settings: ApiSettings) -> Quart
     """
     app = QuartTrio("tetherd.api", static_folder=None)
     app.asgi_http_class = TetherHTTPConnection
-    app.config.update(MAX_CONTENT_LENGTH=settings.body_limit, BODY_TIMEOUT=BODY_SECONDS, RESPONSE_TIMEOUT=SEND_SECONDS)
+    app.config.update(
+        MAX_CONTENT_LENGTH=settings.body_limit,
+        LONGER_BODIES=_longer_bodies(settings),
+        BODY_TIMEOUT=BODY_SECONDS,
+        RESPONSE_TIMEOUT=SEND_SECONDS,
+    )
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     handle_problems(app)
@@ -75,6 +81,12 @@ def create_app(control: Control, tokens: Tokens, settings: ApiSettings) -> Quart
     app.before_request(check_boundary)
     app.after_request(finish)
     return app
+
+
+def _longer_bodies(settings: ApiSettings) -> dict[re.Pattern[str], int]:
+    """Paths whose bodies may be longer than others."""
+    paths = [re.sub(r"\\{\w+\\}", "[^/]+", re.escape(PREFIX + route.path)) for route in ROUTES if route.carries_images]
+    return {re.compile(path): settings.images_limit for path in paths}
 
 
 def _register(app: QuartTrio, path: str, method: str, name: str, view: Callable[..., Awaitable[Response]]) -> None:
@@ -146,7 +158,7 @@ class _Endpoint:
         if has_body and (request.mimetype != "application/json" or charset not in ("utf-8", "utf8")):
             raise UnsupportedMediaType("A body is application/json in UTF-8 here.")
         raw = await request.get_data(cache=False, as_text=False, parse_form_data=False) or b"{}"
-        value = read_json(raw, self.settings.text_limit)
+        value = read_json(raw, self.settings.text_limit, "images" if self.route.carries_images else None)
         try:
             return kind.validate_json(raw)
         except ValidationError as error:

@@ -39,9 +39,10 @@ class TextTooLong(Rejected):
         return {"limit": self.limit}
 
 
-def read_json(raw: bytes, text_limit: int) -> object:
+def read_json(raw: bytes, text_limit: int, images: str | None = None) -> object:
     """What `raw` says. Raises NotJson, UnfitJson or TextTooLong unless everything behind us can hold it.
 
+    images: a member whose texts may be as long as the body.
     Refused are lone surrogates, NaN and infinities, keys given twice, nesting and integers without end.
     """
     try:
@@ -52,7 +53,11 @@ def read_json(raw: bytes, text_limit: int) -> object:
         raise NotJson(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
     except ValueError as error:  # JSONDecodeError, and integers of more than 4,300 digits
         raise NotJson(f"the body is not JSON: {error}") from None
-    _check_values(value, text_limit)
+    if images is not None and isinstance(value, dict) and images in value:
+        _check_values(value[images], len(raw))
+        _check_values({member: inner for member, inner in value.items() if member != images}, text_limit)
+    else:
+        _check_values(value, text_limit)
     return value
 
 

@@ -152,7 +152,9 @@ class TetherHTTPConnection(TrioASGIHTTPConnection):
         if AMBIGUOUS_TARGET.search(self.scope.get("raw_path") or self.scope["path"].encode()):
             self.scope = cast(HTTPScope, {**self.scope, "path": UNROUTABLE_PATH})
         request = super()._create_request_from_scope(send)
-        self._body = RequestBody(request.content_length, self.app.config["MAX_CONTENT_LENGTH"])
+        longer = (limit for path, limit in self.app.config["LONGER_BODIES"].items() if path.fullmatch(request.path))
+        limit = next(longer, self.app.config["MAX_CONTENT_LENGTH"])
+        self._body = RequestBody(request.content_length, limit)
         request.body = self._body  # type: ignore[assignment]  # Quart needs no more of a Body than we have
         return request
 

@@ -53,6 +53,8 @@ class Route:
     deadline_seconds: float = 40.0
     has_etag: bool = False
     is_stream: bool = False
+    carries_images: bool = False
+    """Its body may have `images`, and be as long as that takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ class ApiSettings:
     dev: TCP needs no token, if the client is a process of socket_uid on this host.
     is_agent_process: does this pid descend from a shim? Called for each request on the control socket, may read
     /proc, must not block longer than that.
-    body_limit and text_limit in bytes, stream_limit in streams that are open at once.
+    body_limit, text_limit and images_limit (for a body that carries images) in bytes, stream_limit in streams that are
+    open at once.
     """
 
     allowed_hosts: frozenset[str]
@@ -26,4 +27,5 @@ class ApiSettings:
     default_adapter: str
     body_limit: int = 1024 * 1024
     text_limit: int = 1024 * 1024
+    images_limit: int = 15 * 1024 * 1024
     stream_limit: int = 500

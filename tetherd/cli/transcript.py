@@ -125,9 +125,12 @@ class Transcript:
     def _input(self, event: Json) -> None:
         self._say(Styled("bold", f"> {actor_words(event['by'])}:"))
         self._terminal.block(event["text"], "bold", _INDENT)
+        for image in event.get("images", ()):
+            self._terminal.line(Styled("dim", f"{_INDENT}({image['media_type']}, {image['size']} bytes)"))
 
     def _tool_started(self, event: Json) -> None:
-        self._say(f"* {event['tool']}: {event['title']}")
+        mark = "**" if event.get("parent_tool_call_id") else "*"  # a sub-agent's
+        self._say(f"{mark} {event['tool']}: {event['title']}")
 
     def _tool_finished(self, event: Json) -> None:
         if not event["ok"]:
@@ -141,7 +144,7 @@ class Transcript:
 
     def _requested(self, event: Json) -> None:
         approval = event["approval"]
-        approval = {"command": None, "cwd": None, "files": [], "options": [], **approval}
+        approval = {"command": None, "cwd": None, "files": [], "options": [], "input": {}, **approval}
         self.waiting[approval["approval_id"]] = approval
         self._close()
         show_approval(self._terminal, approval)

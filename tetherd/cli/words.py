@@ -72,6 +72,7 @@ def digest_of(approval: Json) -> str:
         "cwd": approval["cwd"],
         "files": [{"path": file["path"], "diff": file["diff"]} for file in approval["files"]],
         "options": [{"option_id": one["option_id"], "label": one["label"]} for one in approval["options"]],
+        "input": approval["input"],
     }
     canonical = json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -87,8 +88,20 @@ def show_approval(terminal: Terminal, approval: Json) -> None:
     for file in approval["files"]:
         terminal.line(Styled("bold", f"  {file['path']}"))
         show_diff(terminal, file["diff"], "    ")
+    show_input(terminal, approval["input"])
     for option in approval["options"]:
         terminal.line(f"  --choice {option['option_id']}  {option['label']}")
+
+
+def show_input(terminal: Terminal, given: Json) -> None:
+    """What a tool is given, a member at a time: texts as they are, all else as JSON."""
+    for name, value in given.items():
+        text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+        if "\n" in text:
+            terminal.line(f"  {name}:")
+            terminal.block(text, "", "    ")
+        else:
+            terminal.line(f"  {name}: {text}")
 
 
 def show_diff(terminal: Terminal, diff: str, indent: str = "") -> None:

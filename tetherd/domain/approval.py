@@ -56,6 +56,8 @@ class Approval(Frozen):
     cwd: str | None = None
     files: tuple[FileShown, ...] = ()
     options: tuple[Option, ...] = ()
+    input: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the tool is given, where command and files do not say it already."""
 
     def digest(self) -> str:
         """SHA-256 over what a person is shown; an answer that carries another digest answers another question."""
@@ -66,6 +68,7 @@ class Approval(Frozen):
             "cwd": self.cwd,
             "files": [{"path": file.path, "diff": file.diff} for file in self.files],
             "options": [{"option_id": option.option_id, "label": option.label} for option in self.options],
+            "input": self.input,
         }
         canonical = json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -8,12 +8,16 @@ from typing import Literal
 from tetherd.domain.approval import Answer
 from tetherd.domain.events import AgentEvent
 from tetherd.domain.ids import Actor, ApprovalId, InputId, RunId, SessionId
+from tetherd.domain.images import Image
 from tetherd.domain.modes import Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSession:
-    """A new session. With a `prompt` (and its `input_id`) or `start` it is started at once."""
+    """A new session.
+
+    `vendor_session_id` is a conversation of its agent that it continues, `fork_of` one that it begins as a copy of.
+    """
 
     session_id: SessionId
     by: Actor
@@ -24,6 +28,8 @@ class CreateSession:
     mode: Mode = Mode.ASK
     parent: SessionId | None = None
     agent_type: str | None = None
+    vendor_session_id: str | None = None
+    fork_of: str | None = None
     key: str | None = None
 
 
@@ -47,6 +53,7 @@ class SendInput(_ToSession):
 
     input_id: InputId
     text: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

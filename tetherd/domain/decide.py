@@ -97,6 +97,8 @@ def create(command: cmd.CreateSession) -> Decision:
         by=command.by,
         parent=command.parent,
         agent_type=command.agent_type,
+        vendor_session_id=command.vendor_session_id,
+        fork_of=command.fork_of,
     )
     return Decision(born(command.session_id, event), (event,))
 
@@ -216,7 +218,8 @@ def _send_input(draft: _Draft, command: cmd.SendInput, context: Context) -> None
         raise WrongState(session, "it takes no more input", hint="resume it first")
     if session.state is S.CREATED and not session.external:
         _start(draft, command.by, context)
-    draft.emit(ev.InputAccepted(input_id=command.input_id, text=command.text, by=command.by))
+    images = tuple(image.ref for image in command.images)
+    draft.emit(ev.InputAccepted(input_id=command.input_id, text=command.text, by=command.by, images=images))
     draft.deliver_next()
 
 

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 
 from tetherd.domain.approval import Answer, Approval
 from tetherd.domain.ids import InputId
+from tetherd.domain.images import Image
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """An accepted input for the agent. `text` is looked up by the shell when decide did not hold it."""
+    """An accepted input for the agent. `text` and `images` are looked up by the shell when decide did not hold them."""
 
     input_id: InputId
     text: str | None = None
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

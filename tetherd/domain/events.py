@@ -15,6 +15,7 @@ from typing_extensions import TypeAliasType
 
 from tetherd.domain.approval import Answer, Approval, By
 from tetherd.domain.ids import Actor, ApprovalId, Frozen, InputId, RunId, SessionId
+from tetherd.domain.images import ImageRef
 from tetherd.domain.modes import Mode
 
 
@@ -45,6 +46,10 @@ class SessionCreated(Fact):
     by: Actor
     parent: SessionId | None = None
     agent_type: str | None = None
+    vendor_session_id: str | None = None
+    """A conversation that the agent has already, to be continued."""
+    fork_of: str | None = None
+    """A conversation of the agent of which this one begins as a copy."""
 
 
 class SessionStarted(Fact):
@@ -68,6 +73,7 @@ class InputAccepted(Fact):
     input_id: InputId
     text: str
     by: Actor
+    images: tuple[ImageRef, ...] = ()
 
 
 class InputDelivered(Fact):
@@ -157,13 +163,17 @@ class TurnStarted(Fact):
 
 
 class TextPart(Fact):
-    """A part of a message: it continues (or corrects) the text from `offset`, in UTF-16 code units."""
+    """A part of a message: it continues (or corrects) the text from `offset`, in UTF-16 code units.
+
+    `parent_tool_call_id` is the call of the sub-agent that wrote it; None for the agent itself.
+    """
 
     BULKY = ("text",)
     message_id: str
     offset: int
     text: str
     final: bool
+    parent_tool_call_id: str | None = None
 
 
 class MessageWritten(TextPart):
@@ -175,13 +185,17 @@ class ThinkingWritten(TextPart):
 
 
 class ToolCallStarted(Fact):
-    """`tool` in our vocabulary (Bash, Edit, Write, Read, WebFetch, mcp__server__tool) or the agent's own word."""
+    """`tool` in our vocabulary (Bash, Edit, Write, Read, WebFetch, mcp__server__tool) or the agent's own word.
+
+    `parent_tool_call_id` is the call of the sub-agent that makes it; None for the agent itself.
+    """
 
     type: Literal["tool_call_started"] = "tool_call_started"
     tool_call_id: str
     tool: str
     title: str
     input: dict[str, JsonValue] = Field(default_factory=dict)
+    parent_tool_call_id: str | None = None
 
 
 class ToolCallFinished(Fact):

@@ -115,6 +115,8 @@ class Session(Frozen):
     state: SessionState = SessionState.CREATED
     run_id: RunId | None = None
     vendor_session_id: str | None = None
+    fork_of: str | None = None
+    """The agent's conversation that the first run copies."""
     turn_open: bool = False
     turns: int = 0
     open_approvals: tuple[Approval, ...] = ()
@@ -144,6 +146,8 @@ def born(session_id: SessionId, event: ev.SessionCreated) -> Session:
         by=event.by,
         parent=event.parent,
         agent_type=event.agent_type,
+        vendor_session_id=event.vendor_session_id,
+        fork_of=event.fork_of,
     )
 
 

@@ -7,60 +7,32 @@ all that happens to a session is what makes "first answer wins" true without a l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import trio
 
-from tetherd.agents.missing import MissingAdapter
-from tetherd.control import Delta, Outcome, fresh_run_id
+from tetherd.control import Delta, Outcome
 from tetherd.domain import commands as cmd
 from tetherd.domain import effects as fx
 from tetherd.domain import events as ev
 from tetherd.domain.decide import Closed, Context, Decision, create, decide
-from tetherd.domain.ids import ApprovalId, InputId, RunId
+from tetherd.domain.ids import ApprovalId, InputId
+from tetherd.domain.images import Image
 from tetherd.domain.session import Session, SessionState
 from tetherd.errors import Misconfigured, Rejected, Unavailable
 from tetherd.logconfig import get_logger
-from tetherd.plugin import AgentAdapter, Launch, LaunchSpec, TextDelta
+from tetherd.plugin import Launch, TextDelta
 from tetherd.runtime.active_run import ActiveRun
-from tetherd.runtime.agent_host import AgentHost
 from tetherd.runtime.inbox import ActorGone, Inbox, Slot
 from tetherd.runtime.run_driver import Acked, CaughtUp, Gone, Heard, RunDriver, RunReport
-from tetherd.storage.eventlog import Append, EventLog, Frame
-from tetherd.storage.runs import RunStore
-from tetherd.storage.views import Views
+from tetherd.runtime.world import World
+from tetherd.storage.eventlog import Append, Frame
 
 INTERRUPT_PATIENCE_SECONDS = 10.0
 RETRY_SECONDS = 1.0
 RECOVERED_STOP_GRACE_SECONDS = 5.0
 
 log = get_logger(__name__)
-
-
-class CannotLaunch(Rejected):
-    """The adapter says that its agent cannot be started like this."""
-
-    code = "cannot_launch"
-    status = 422
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What actors stand on; the same for all of them."""
-
-    log: EventLog
-    views: Views
-    runs: RunStore
-    agents: AgentHost
-    adapters: Mapping[str, AgentAdapter]
-    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """What an adapter's agents get of our environment, by the adapter's name."""
-    fresh_run_id: Callable[[], RunId] = fresh_run_id
-
-    def adapter(self, name: str) -> AgentAdapter:
-        """The adapter of a session that exists, also when it has been uninstalled since."""
-        return self.adapters.get(name) or MissingAdapter(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +54,7 @@ class SessionActor:
         self._world = world
         self._retire = retire
         self._inbox: Inbox[_Item, Outcome | None] = Inbox()
-        self._texts: dict[InputId, str] = {}
+        self._prompts: dict[InputId, fx.Prompt] = {}
         self._run: ActiveRun | None = None
         self._driver: RunDriver | None = None
         self._nursery: trio.Nursery | None = None
@@ -142,7 +114,8 @@ class SessionActor:
                 return Outcome(self.session, seqs, repeated=True)
         decision = decide(self.session, command, await self._context(command))
         bulk = isinstance(command, cmd.PushEvents | cmd.ConfirmPolled)
-        return await self._commit(decision, key=command.key, urgent=not bulk)
+        images = command.images if isinstance(command, cmd.SendInput) else ()
+        return await self._commit(decision, images=images, key=command.key, urgent=not bulk)
 
     async def _context(self, command: cmd.Command) -> Context:
         closed: Closed | None = None
@@ -187,6 +160,7 @@ class SessionActor:
             case Gone(stopped=stopped):
                 last = run.finish() if run else ()
                 await self._commit(self._follow(cmd.AgentSaid(last), stopped), urgent=True)
+                self._world.conversations.close(self.session.session_id)
                 self._run = self._driver = None
                 self._caught_up()
             case CaughtUp():
@@ -219,25 +193,27 @@ class SessionActor:
         owed: Sequence[bytes] = (),
         acknowledged: tuple[int, ...] = (),
         heard: bool = False,
+        images: tuple[Image, ...] = (),
         key: str | None = None,
         urgent: bool = False,
     ) -> Outcome:
         """Write, believe, do. On failure nothing has happened, and the run is as it was before."""
         starts = any(isinstance(effect, fx.LaunchAgent) for effect in decision.effects)
         run, launch = self._prepare(decision.session) if starts else (self._run, None)
-        texts = await self._prompt_texts(decision)
+        prompts = await self._prompts_of(decision, images)
         gathered = run.flush() if run else ()
         events = (*decision.events, *gathered) if heard else (*gathered, *decision.events)
         frames = run.open() if run and starts else []
         if run:
             frames += [run.protocol_frame(data) for data in owed]
-            frames += [run.frame(command) for command in _owed_commands(decision, texts)]
+            frames += [run.frame(command) for command in _owed_commands(decision, prompts)]
         append = Append(
             session=decision.session,
             events=events,
             progress=run.progress() if run else None,
             frames=tuple(frames),
             acknowledged=acknowledged,
+            images=images,
             key=key,
             urgent=urgent,
         )
@@ -246,9 +222,11 @@ class SessionActor:
         except Unavailable:
             if run:
                 run.rewind(forget_last_chunk=heard)
+            if starts:
+                self._world.conversations.close(self.session.session_id)
             raise
         self.session = decision.session
-        self._remember_texts(decision)
+        self._remember_prompts(decision)
         if run:
             run.committed(frames)
         await self._perform(decision, run, frames, launch)
@@ -302,50 +280,43 @@ class SessionActor:
     def _delta(self, delta: TextDelta) -> Delta:
         return Delta(self.session.session_id, delta.message_id, delta.kind, delta.offset, delta.text)
 
-    # -- texts of inputs that wait --------------------------------------------------------------------------------
+    # -- inputs that wait ------------------------------------------------------------------------------------------
 
-    async def _prompt_texts(self, decision: Decision) -> dict[InputId, str]:
-        """Whole texts of the prompts that this decision sends: from it, from memory, or from the log."""
+    async def _prompts_of(self, decision: Decision, images: tuple[Image, ...]) -> dict[InputId, fx.Prompt]:
+        """The prompts that this decision sends, whole: from it, from memory, or from the log.
+
+        `images` came with the input that it accepts.
+        """
         wanted = [
             effect.command.input_id
             for effect in decision.effects
             if isinstance(effect, fx.SendToAgent) and isinstance(effect.command, fx.Prompt)
         ]
-        known = self._texts | {e.input_id: e.text for e in decision.events if isinstance(e, ev.InputAccepted)}
+        fresh = {
+            event.input_id: fx.Prompt(event.input_id, event.text, images)
+            for event in decision.events
+            if isinstance(event, ev.InputAccepted)
+        }
+        known = self._prompts | fresh
         missing = [input_id for input_id in wanted if input_id not in known]
         if missing:
-            known |= await self._world.views.input_texts(missing)
+            known |= await self._world.views.prompts(missing)
         return known
 
-    def _remember_texts(self, decision: Decision) -> None:
+    def _remember_prompts(self, decision: Decision) -> None:
+        """Texts of what is queued; images are large, and wait in the log."""
         for event in decision.events:
-            if isinstance(event, ev.InputAccepted):
-                self._texts[event.input_id] = event.text
-        self._texts = {input_id: text for input_id, text in self._texts.items() if input_id in self.session.queued}
+            if isinstance(event, ev.InputAccepted) and not event.images:
+                self._prompts[event.input_id] = fx.Prompt(event.input_id, event.text)
+        self._prompts = {key: prompt for key, prompt in self._prompts.items() if key in self.session.queued}
 
     # -- runs ----------------------------------------------------------------------------------------------------
 
     def _prepare(self, session: Session) -> tuple[ActiveRun, Launch]:
-        """A new run of the session, before it is committed. Raises CannotLaunch."""
-        spec = self._spec(session)
-        adapter = self._world.adapter(session.adapter)
-        try:
-            launch = adapter.launch(spec)
-        except Misconfigured as error:
-            raise CannotLaunch(str(error)) from error
-        return ActiveRun(adapter, spec), launch
-
-    def _spec(self, session: Session) -> LaunchSpec:
-        assert session.run_id is not None
-        return LaunchSpec(
-            session_id=session.session_id,
-            run_id=session.run_id,
-            directory=session.directory or "/",
-            mode=session.mode,
-            vendor_session_id=session.vendor_session_id,
-            settings=self._world.settings.get(session.adapter, {}),
-            environment=self._world.environments.get(session.adapter, {}),
-        )
+        """A new run of the session, before it is committed. Raises Rejected."""
+        spec = self._world.spec(session)
+        launch = self._world.launch(session, spec)
+        return ActiveRun(self._world.adapter(session.adapter), spec), launch
 
     async def _pick_up(self) -> None:
         """Go on with a run that an earlier life of the daemon began."""
@@ -356,23 +327,24 @@ class SessionActor:
         frames = await self._world.runs.frames(session.run_id)
         fate = await self._world.agents.settle(session.run_id)
         log.info("run picked up", session=session.session_id, run=session.run_id, fate=fate)
-        adapter = self._world.adapter(session.adapter)
-        spec = self._spec(session)
+        spec = self._world.spec(session)
         run = self._run = ActiveRun(
-            adapter,
+            self._world.adapter(session.adapter),
             spec,
             cursor=row.cursor,
             snapshot=row.snapshot,
             next_outbox_seq=row.next_outbox_seq,
             unsettled=frames,
         )
+        launch: Launch | None = None
         try:
-            launch = adapter.launch(spec) if fate == "unborn" else None
-        except Misconfigured as error:
-            await self._insist(Gone(cmd.RunStopped(session.run_id, error=str(error))))
-            return
+            launch = self._world.launch(session, spec)
+        except Rejected as error:
+            if fate == "unborn":
+                await self._insist(Gone(cmd.RunStopped(session.run_id, error=str(error))))
+                return
         self._catching_up = fate != "unborn"
-        driver = self._drive(run, frames, launch, catch_up=fate == "held")
+        driver = self._drive(run, frames, launch if fate == "unborn" else None, catch_up=fate == "held")
         if session.state is SessionState.STOPPING:
             driver.stop(RECOVERED_STOP_GRACE_SECONDS)
         if session.state is SessionState.INTERRUPTING:
@@ -385,13 +357,7 @@ def created(command: cmd.CreateSession) -> Append:
     return Append(session=decision.session, events=decision.events, key=command.key, urgent=True)
 
 
-def _owed_commands(decision: Decision, texts: Mapping[InputId, str]) -> list[fx.AgentCommand]:
-    """The commands for the agent, in order, prompts with their texts."""
-    owed: list[fx.AgentCommand] = []
-    for effect in decision.effects:
-        if isinstance(effect, fx.SendToAgent):
-            command = effect.command
-            owed.append(
-                fx.Prompt(command.input_id, texts[command.input_id]) if isinstance(command, fx.Prompt) else command
-            )
-    return owed
+def _owed_commands(decision: Decision, prompts: Mapping[InputId, fx.Prompt]) -> list[fx.AgentCommand]:
+    """The commands for the agent, in order, prompts whole."""
+    commands = [effect.command for effect in decision.effects if isinstance(effect, fx.SendToAgent)]
+    return [prompts[command.input_id] if isinstance(command, fx.Prompt) else command for command in commands]

@@ -25,7 +25,8 @@ from tetherd.errors import Rejected, Unavailable
 from tetherd.logconfig import get_logger
 from tetherd.plugin import adapter_names
 from tetherd.runtime.restart import Restart, run_with_restarts
-from tetherd.runtime.session_actor import SessionActor, World, created
+from tetherd.runtime.session_actor import SessionActor, created
+from tetherd.runtime.world import World
 
 SUBMIT_SECONDS = 30.0
 RECOVERY_SECONDS = 20.0

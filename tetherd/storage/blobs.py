@@ -42,10 +42,15 @@ def write_blobs(db: Connection, session_id: SessionId, blobs: dict[str, bytes]) 
 
 
 def read_blob(db: Connection, session_id: SessionId, ref: BlobRef) -> str:
-    row = db.execute("SELECT data FROM blobs WHERE session_id = ? AND sha256 = ?", (session_id, ref.sha256)).fetchone()
+    return read_bytes(db, session_id, ref.sha256).decode()
+
+
+def read_bytes(db: Connection, session_id: SessionId, sha256: str) -> bytes:
+    """Raises NotFound."""
+    row = db.execute("SELECT data FROM blobs WHERE session_id = ? AND sha256 = ?", (session_id, sha256)).fetchone()
     if row is None:
-        raise NotFound("the text is gone")
-    return bytes(row[0]).decode()
+        raise NotFound("what was stored beside the log is gone")
+    return bytes(row[0])
 
 
 def made_whole(db: Connection, entries: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -21,6 +21,7 @@ import trio
 from tetherd.control import Batch, Cursor, Delta, Entry, ForeignCursor, NotFound, ReadEvents, ReadText
 from tetherd.domain.events import Event
 from tetherd.domain.ids import RunId, SessionId
+from tetherd.domain.images import Image
 from tetherd.domain.session import Session
 from tetherd.plugin import JsonObject
 from tetherd.storage.blobs import cut, made_whole, read_blob, write_blobs
@@ -64,13 +65,17 @@ class RunProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
-    """All that one transaction writes. `session` is the session after `events`; `urgent` survives a power cut."""
+    """All that one transaction writes. `session` is the session after `events`; `urgent` survives a power cut.
+
+    `images` are those that the events name.
+    """
 
     session: Session
     events: Sequence[Event]
     progress: RunProgress | None = None
     frames: tuple[Frame, ...] = ()
     acknowledged: tuple[int, ...] = ()
+    images: tuple[Image, ...] = ()
     key: str | None = None
     urgent: bool = False
 
@@ -130,7 +135,7 @@ class EventLog:
 
     def _encode(self, append: Append) -> _Encoded:
         at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        blobs: dict[str, bytes] = {}
+        blobs = {image.ref.sha256: image.content for image in append.images}
         bodies = []
         for event in append.events:
             shown, whole = cut(event)

@@ -11,9 +11,11 @@ from tetherd.control import ApprovalView, Entry, ListApprovals, ListSessions, No
 from tetherd.domain import events as ev
 from tetherd.domain.approval import Approval, Resolution
 from tetherd.domain.decide import Closed
+from tetherd.domain.effects import Prompt
 from tetherd.domain.ids import ApprovalId, InputId, SessionId
+from tetherd.domain.images import Image, ImageRef
 from tetherd.domain.session import Session, SessionState
-from tetherd.storage.blobs import made_whole
+from tetherd.storage.blobs import made_whole, read_bytes
 from tetherd.storage.database import Database
 from tetherd.storage.rows import rebuild
 
@@ -110,18 +112,42 @@ class Views:
 
     # -- inputs --------------------------------------------------------------------------------------------------
 
-    async def input_texts(self, input_ids: Collection[InputId]) -> dict[InputId, str]:
-        """Whole texts of accepted inputs."""
+    async def prompts(self, input_ids: Collection[InputId]) -> dict[InputId, Prompt]:
+        """Accepted inputs whole, with their images."""
 
-        def query(db: Connection) -> dict[InputId, str]:
+        def query(db: Connection) -> dict[InputId, Prompt]:
             marks = ", ".join("?" * len(input_ids))
             rows = db.execute(
                 "SELECT e.seq, e.at, e.session_id, e.type, e.version, e.body FROM inputs i JOIN events e"
                 f" ON e.seq = i.seq WHERE i.input_id IN ({marks})",
                 tuple(input_ids),
             )
-            events = [entry.event() for entry in made_whole(db, [Entry(*row) for row in rows.fetchall()])]
-            return {event.input_id: event.text for event in events if isinstance(event, ev.InputAccepted)}
+            found: dict[InputId, Prompt] = {}
+            for entry in made_whole(db, [Entry(*row) for row in rows.fetchall()]):
+                event = entry.event()
+                if isinstance(event, ev.InputAccepted):
+                    images = tuple(Image.of(ref, read_bytes(db, entry.session_id, ref.sha256)) for ref in event.images)
+                    found[event.input_id] = Prompt(event.input_id, event.text, images)
+            return found
+
+        return await self._database.read(query)
+
+    async def image(self, session_id: SessionId, sha256: str) -> tuple[ImageRef, bytes]:
+        """An image that an input of this session came with. Raises NotFound."""
+
+        def query(db: Connection) -> tuple[ImageRef, bytes]:
+            rows = db.execute(
+                "SELECT seq, at, session_id, type, version, body FROM events WHERE session_id = ?"
+                " AND type = 'input_accepted' AND instr(body, ?)",
+                (session_id, sha256),
+            )
+            for row in rows:
+                event = Entry(*row).event()
+                if isinstance(event, ev.InputAccepted):
+                    for ref in event.images:
+                        if ref.sha256 == sha256:
+                            return ref, read_bytes(db, session_id, sha256)
+            raise NotFound(f"session {session_id} has no such image")
 
         return await self._database.read(query)
 

@@ -28,8 +28,8 @@ from tetherd.domain.approval import Answer, Approval
 from tetherd.domain.ids import Actor, InputId, Principal, Role, RunId, SessionId, Surface
 from tetherd.domain.session import Session
 from tetherd.errors import Rejected, Unavailable
-from tetherd.runtime.session_actor import World
 from tetherd.runtime.supervisor import SessionSupervisor
+from tetherd.runtime.world import World
 from tetherd.storage.database import Database, open_database
 from tetherd.storage.eventlog import Append, EventLog
 from tetherd.storage.runs import RunStore

@@ -10,7 +10,7 @@ from tetherd.agents.acp.told import Told
 from tetherd.agents.acp.toolcalls import TITLE_LIMIT, Call
 from tetherd.agents.diffs import unified_diff
 from tetherd.agents.jsonlines import text
-from tetherd.agents.showing import cut
+from tetherd.agents.showing import bounded_input, cut
 from tetherd.domain.approval import Answer, Approval, ApprovalKind, FileShown, Option
 from tetherd.domain.ids import RunId, approval_id_for
 from tetherd.plugin import JsonObject
@@ -36,11 +36,12 @@ def approval_for(
     command = told.command or call.command
     if command is None and call.kind == "execute":
         command = told.title or call.title or None  # Gemini gives the command as the title alone
+    kind = _kind(call.kind, offered)
     return Approval(
         approval_id=approval_id_for(run_id, request_id),
         run_id=run_id,
         request_id=request_id,
-        kind=_kind(call.kind, offered),
+        kind=kind,
         title=title,
         tool=call.tool,
         tool_call_id=told.tool_call_id,
@@ -48,6 +49,7 @@ def approval_for(
         cwd=text(told.raw_input, "cwd") or call.cwd,
         files=files,
         options=offered,
+        input=bounded_input(told.raw_input) if kind is ApprovalKind.TOOL else {},
     )
 
 

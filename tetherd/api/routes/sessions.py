@@ -8,6 +8,7 @@ from tetherd.api.route import Call, Route, Who
 from tetherd.control import ListSessions, NotFound, ReadLogs, SessionLogs, fresh_input_id, fresh_session_id
 from tetherd.domain import commands as cmd
 from tetherd.domain.ids import Role, SessionId
+from tetherd.domain.images import Image
 from tetherd.errors import Rejected
 from tetherd.schema import (
     CreatedSession,
@@ -27,9 +28,20 @@ EXTERNAL = "external"
 """The adapter of programs that join by themselves."""
 
 
+class NothingToFork(Rejected):
+    """There is no conversation that could be copied."""
+
+    code = "nothing_to_fork"
+    hint = "send it a prompt first"
+
+
 async def create_session(call: Call, body: NewSession) -> CreatedSession:
     """Make a session; with `prompt` or `start`, start it. Answers with its agent's token, shown this once."""
-    adapter = body.adapter or (EXTERNAL if body.agent_type else call.settings.default_adapter)
+    origin = (await call.session(SessionId(body.fork_of))).session if body.fork_of else None
+    if origin is not None and origin.vendor_session_id is None:
+        raise NothingToFork(f"session {origin.session_id} has no conversation of its agent yet")
+    adapter = body.adapter or (origin.adapter if origin else None)
+    adapter = adapter or (EXTERNAL if body.agent_type else call.settings.default_adapter)
     outcome = await call.control.submit(
         cmd.CreateSession(
             session_id=fresh_session_id(),
@@ -37,9 +49,11 @@ async def create_session(call: Call, body: NewSession) -> CreatedSession:
             name=body.name,
             adapter=adapter,
             external=adapter == EXTERNAL,
-            directory=body.directory,
+            directory=body.directory or (origin.directory if origin else None),
             mode=body.approval_mode,
             agent_type=body.agent_type,
+            vendor_session_id=body.vendor_session_id,
+            fork_of=origin.vendor_session_id if origin else None,
             key=call.key_for(cmd.CreateSession),
         )
     )
@@ -58,12 +72,18 @@ async def _begin(call: Call, session_id: SessionId, body: NewSession) -> None:
         start = cmd.StartSession(session_id=session_id, by=call.actor, key=call.key_for(cmd.StartSession))
         await call.control.submit(start)
     if body.prompt is not None:
-        await _send(call, session_id, body.prompt)
+        await _send(call, session_id, body.prompt, body.images)
 
 
-async def _send(call: Call, session_id: SessionId, text: str) -> OutcomeBody:
-    key = call.key_for(cmd.SendInput)
-    command = cmd.SendInput(session_id=session_id, by=call.actor, input_id=fresh_input_id(), text=text, key=key)
+async def _send(call: Call, session_id: SessionId, text: str, images: tuple[Image, ...]) -> OutcomeBody:
+    command = cmd.SendInput(
+        session_id=session_id,
+        by=call.actor,
+        input_id=fresh_input_id(),
+        text=text,
+        images=images,
+        key=call.key_for(cmd.SendInput),
+    )
     return OutcomeBody.of(await call.control.submit(command))
 
 
@@ -119,7 +139,7 @@ async def start_session(call: Call, session_id: SessionId, body: Nothing) -> Out
 async def send_input(call: Call, session_id: SessionId, body: NewInput) -> OutcomeBody:
     """Send a prompt or a follow-up; it starts a created session and queues behind a running turn."""
     call.require_sight(session_id)
-    return await _send(call, session_id, body.text)
+    return await _send(call, session_id, body.text, body.images)
 
 
 async def interrupt_session(call: Call, session_id: SessionId, body: Nothing) -> OutcomeBody:
@@ -159,14 +179,17 @@ ROUTES = (
         handler=create_session,
         status=201,
         who=Who.PERSON,
-        refuses=frozenset({409, 429}),
+        refuses=frozenset({404, 409, 429}),
+        carries_images=True,
     ),
     Route(method="GET", path="/sessions", handler=list_sessions, refuses=frozenset({404}), has_etag=True),
     Route(method="GET", path="/sessions/{session_id}", handler=get_session, has_etag=True),
     Route(method="PATCH", path="/sessions/{session_id}", handler=change_session, refuses=_COMMAND),
     Route(method="DELETE", path="/sessions/{session_id}", handler=delete_session, status=204, refuses=_COMMAND),
     Route(method="POST", path="/sessions/{session_id}/start", handler=start_session, refuses=_COMMAND),
-    Route(method="POST", path="/sessions/{session_id}/input", handler=send_input, refuses=_COMMAND),
+    Route(
+        method="POST", path="/sessions/{session_id}/input", handler=send_input, refuses=_COMMAND, carries_images=True
+    ),
     Route(method="POST", path="/sessions/{session_id}/interrupt", handler=interrupt_session, refuses=_COMMAND),
     Route(method="POST", path="/sessions/{session_id}/stop", handler=stop_session, refuses=_COMMAND),
     Route(method="POST", path="/sessions/{session_id}/resume", handler=resume_session, refuses=_COMMAND),

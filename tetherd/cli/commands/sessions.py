@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tetherd.cli.call import Call, Json
 from tetherd.cli.commands.follow import watch_session
+from tetherd.cli.images import read_images
 from tetherd.cli.output import DONE, USAGE, Part, Refusal, Styled, ago, shortened
 from tetherd.cli.words import ending_words, state_word
 
@@ -27,13 +28,16 @@ def register(add: Callable[..., ArgumentParser]) -> None:
         "start an agent in a directory",
         'tetherctl new\ntetherctl new ~/shop -p "fix the test" --watch\ntetherctl new . --agent demo --mode edits',
     )
-    command.add_argument("directory", metavar="DIRECTORY", nargs="?", default=".", help="where it works (here)")
+    command.add_argument("directory", metavar="DIRECTORY", nargs="?", help="where it works (here)")
     command.add_argument("--agent", metavar="NAME", help="see: tetherctl agents")
     command.add_argument("--name", metavar="N", help="what you call it")
     command.add_argument(
         "--mode", choices=("ask", "edits", "auto"), default="ask", help="what passes unasked (ask: nothing)"
     )
     command.add_argument("--prompt", "-p", metavar="TEXT", help="its first input")
+    command.add_argument("--image", metavar="FILE", action="append", default=[], help="goes with it; repeatable")
+    command.add_argument("--fork", metavar="ID", help="begin with a copy of that session's conversation")
+    command.add_argument("--continue", dest="conversation", metavar="CONVERSATION", help="the agent's own id of one")
     command.add_argument("--watch", action="store_true", help="follow it at once")
     command = add(
         "input",
@@ -43,6 +47,7 @@ def register(add: Callable[..., ArgumentParser]) -> None:
     )
     command.add_argument("id", metavar="ID")
     command.add_argument("text", metavar="TEXT", nargs="+", help="the text, or - to read it from stdin")
+    command.add_argument("--image", metavar="FILE", action="append", default=[], help="goes with it; repeatable")
     _on_session(add, "interrupt", interrupt, "end the running turn; the agent stays", "tetherctl interrupt s-4k")
     command = _on_session(add, "stop", stop, "end the agent and all it started", "tetherctl stop s-4k --grace 30")
     command.add_argument("--grace", metavar="SECONDS", type=float, help="time to end by itself, 0 to 60 (5)")
@@ -126,19 +131,22 @@ def show_session(call: Call) -> int:
 
 def new(call: Call) -> int:
     args = call.args
-    directory = os.path.abspath(os.path.expanduser(args.directory))
+    directory = os.path.abspath(os.path.expanduser(args.directory or "."))
     first_line = (args.prompt or "").strip().partition("\n")[0]
     words = (first_line, os.path.basename(directory), directory)
     body: Json = {
         "name": args.name or next(filter(None, map(_plain_name, words)), "session"),
-        "directory": directory,
         "approval_mode": args.mode,
         "start": True,
     }
-    if args.agent:
-        body["adapter"] = args.agent
-    if args.prompt:
-        body["prompt"] = args.prompt
+    if args.directory or not args.fork:  # a fork works where the other one does
+        body["directory"] = directory
+    if args.fork:
+        body["fork_of"] = call.session_path(args.fork).rpartition("/")[2]
+    given = {"adapter": args.agent, "prompt": args.prompt, "vendor_session_id": args.conversation}
+    body |= {member: value for member, value in given.items() if value}
+    if args.image:
+        body["images"] = read_images(args.image)
     made = call.post("/api/sessions", body)
     session_id = made["session_id"]
     if args.watch:
@@ -161,7 +169,10 @@ def send_input(call: Call) -> int:
     if not text.strip():
         raise Refusal("there is no text to send", exit_code=USAGE)
     path = call.session_path(call.args.id)
-    return _done(call, call.post(f"{path}/input", {"text": text}), "sent to")
+    body: Json = {"text": text}
+    if call.args.image:
+        body["images"] = read_images(call.args.image)
+    return _done(call, call.post(f"{path}/input", body), "sent to")
 
 
 def interrupt(call: Call) -> int:

@@ -1,0 +1,72 @@
+"""What all session actors stand on, and what it says of a session's agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tetherd.agents.missing import MissingAdapter
+from tetherd.agents.trust import Trust
+from tetherd.control import fresh_run_id
+from tetherd.domain.ids import RunId
+from tetherd.domain.session import Session
+from tetherd.errors import Misconfigured, Rejected
+from tetherd.plugin import AgentAdapter, Launch, LaunchSpec
+from tetherd.runtime.agent_host import AgentHost
+from tetherd.runtime.conversations import Conversations
+from tetherd.storage.eventlog import EventLog
+from tetherd.storage.runs import RunStore
+from tetherd.storage.views import Views
+
+
+class CannotLaunch(Rejected):
+    """The adapter says that its agent cannot be started like this."""
+
+    code = "cannot_launch"
+    status = 422
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The same for all actors."""
+
+    log: EventLog
+    views: Views
+    runs: RunStore
+    agents: AgentHost
+    adapters: Mapping[str, AgentAdapter]
+    trust: Trust = field(default_factory=lambda: Trust(()))
+    conversations: Conversations = field(default_factory=Conversations)
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What an adapter's agents get of our environment, by the adapter's name."""
+    fresh_run_id: Callable[[], RunId] = fresh_run_id
+
+    def adapter(self, name: str) -> AgentAdapter:
+        """The adapter of a session that exists, also when it has been uninstalled since."""
+        return self.adapters.get(name) or MissingAdapter(name)
+
+    def spec(self, session: Session) -> LaunchSpec:
+        """The session's current run, for its adapter."""
+        assert session.run_id is not None
+        directory = session.directory or "/"
+        return LaunchSpec(
+            session_id=session.session_id,
+            run_id=session.run_id,
+            directory=directory,
+            mode=session.mode,
+            vendor_session_id=session.vendor_session_id,
+            fork_of=session.fork_of if session.vendor_session_id is None else None,
+            is_trusted=self.trust.covers(directory),
+            settings=self.settings.get(session.adapter, {}),
+            environment=self.environments.get(session.adapter, {}),
+        )
+
+    def launch(self, session: Session, spec: LaunchSpec) -> Launch:
+        """How the run is started; its conversation is the session's from now on. Raises Rejected."""
+        try:
+            launch = self.adapter(session.adapter).launch(spec)
+        except Misconfigured as error:
+            raise CannotLaunch(str(error)) from error
+        self.conversations.open(session.adapter, launch.conversation, session.session_id)
+        return launch
