@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install start check agents test test-agents faults bench clean
+.PHONY: help install start check agents test test-agents record faults bench clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -37,6 +37,9 @@ test: agents ## all tests; those of real agents that are not there are counted
 
 test-agents: agents ## every real agent through every step
 	$(BIN)/pytest -m agents
+
+record: agents ## what real agents say, anew, into tests/agents/transcripts
+	$(BIN)/python -m tests.agents.record
 
 faults: $(READY) ## 100 rounds of kill -9 with real processes
 	$(BIN)/python -m tests.faults.kills

@@ -40,9 +40,14 @@ class Driven:
     _news: trio.Event = field(default_factory=trio.Event)
 
     async def say(self, message: Json) -> None:
+        await self.send(json.dumps(message).encode() + b"\n")
+
+    async def send(self, frame: bytes) -> None:
+        """Whole lines, as a codec makes them."""
         assert self.process.stdin is not None
-        self.note("in", message)
-        await self.process.stdin.send_all(json.dumps(message).encode() + b"\n")
+        for line in frame.splitlines():
+            self.note("in", json.loads(line))
+        await self.process.stdin.send_all(frame)
 
     async def until(self, wanted: Callable[[Json], bool]) -> Json:
         """The next message that is wanted; those before it are passed over. Fails if the program ends before."""
@@ -74,10 +79,8 @@ class Driven:
 
 @asynccontextmanager
 async def driven(command: Sequence[str | Path], directory: Path, env: Mapping[str, str]) -> AsyncIterator[Driven]:
-    """Run it while the context is open, with a HOME of its own beside the directory, and nothing of our environment."""
-    home = directory.parent / "home"
-    home.mkdir(exist_ok=True)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", **env}
+    """Run it while the context is open, with nothing of our environment but what `environment_beside` gives."""
+    environment = {**environment_beside(directory), **env}
     process = await trio.lowlevel.open_process(
         [str(word) for word in command],
         cwd=directory,
@@ -97,6 +100,13 @@ async def driven(command: Sequence[str | Path], directory: Path, env: Mapping[st
             with trio.CancelScope(shield=True):
                 await _end(program)
             nursery.cancel_scope.cancel()
+
+
+def environment_beside(directory: Path) -> dict[str, str]:
+    """What every agent of a test gets: a HOME of its own, beside the directory it works in."""
+    home = directory.parent / "home"
+    home.mkdir(exist_ok=True)
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
 
 
 async def _listen(program: Driven) -> None:

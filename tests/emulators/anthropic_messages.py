@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.emulators.conversation import Answer, Entry, ToolResult, spoken
 from tests.emulators.dialect import PIECE, TOLD, Frame, Json, bearer, event, of_schema
-from tests.emulators.script import Step
+from tests.emulators.script import Step, split
 
 PATH = "/v1/messages"
 SIGNATURE = "c2lnbmVkIGJ5IHRoZSBzY3JpcHQ="
@@ -129,12 +129,7 @@ def _content(step: Step) -> Iterator[tuple[Json, str, list[Json]]]:
     for call in step.call:
         block = {"type": "tool_use", "id": call.id or f"toolu_{token_hex(12)}", "name": call.tool, "input": {}}
         given = json.dumps(call.input)
-        half = len(given) // 2
-        yield (
-            block,
-            given,
-            [{"type": "input_json_delta", "partial_json": part} for part in (given[:half], given[half:])],
-        )
+        yield block, given, [{"type": "input_json_delta", "partial_json": part} for part in split(given, step.chunks)]
 
 
 def _block(start: Json, text: str) -> Json:

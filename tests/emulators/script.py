@@ -41,7 +41,7 @@ class Usage(Part):
 class Step(Part):
     """One request's answer, or its failure.
 
-    think, say, call: the content, in this order. `say` is sent in `chunks` pieces.
+    think, say, call: the content, in this order. `say` is sent in `chunks` pieces (Anthropic: so is each call's input).
     delay_seconds: before the first byte; pause_seconds: before each piece of `say`.
     hold: after `hold_after` pieces of `say` the stream stops until the gate of that name is released.
     status: no answer but this HTTP status, with `headers` and `message`.
@@ -79,9 +79,12 @@ class Step(Part):
 
     def pieces(self) -> list[str]:
         """`say` in `chunks` pieces of about the same length; fewer if there are fewer letters."""
-        text = self.say or ""
-        length = max(1, -(-len(text) // self.chunks))
-        return [text[start : start + length] for start in range(0, len(text), length)]
+        return split(self.say or "", self.chunks)
+
+
+def split(text: str, count: int) -> list[str]:
+    length = max(1, -(-len(text) // count))
+    return [text[start : start + length] for start in range(0, len(text), length)]
 
 
 PLAIN = Step(say="ok")
