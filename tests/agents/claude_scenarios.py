@@ -89,8 +89,16 @@ async def question(run: Recording) -> None:
 
 
 async def plan(run: Recording) -> None:
-    enter, leave = call("EnterPlanMode"), call("ExitPlanMode", plan="1. Look\n2. Leap")
-    await run.prompt({"call": [enter]}, {"call": [leave]}, {"say": "Once more.", "call": [leave]}, {"say": "I leap."})
+    """The plan is in a file that the program names to the model alone."""
+    write = call("Write", file_path=r"found:/[^ \"\\]+/plans/[a-z-]+\.md", content="1. Look\n2. Leap\n")
+    leave = call("ExitPlanMode")
+    await run.prompt(
+        {"call": [call("EnterPlanMode")]},
+        {"call": [write]},
+        {"call": [leave]},
+        {"say": "Once more.", "call": [leave]},
+        {"say": "I leap."},
+    )
     while (asked := await run.approval()).kind != "plan":
         await run.answer(asked, APPROVED)
     await run.answer(asked, Answer(decision="reject", reason="look twice"))

@@ -21,8 +21,12 @@ KEPT_LENGTH = 60
 MOMENT = "2026-11-25T12:00:00.000Z"
 CLOCK = re.compile(r"(_ms|Ms|_at|_time|At)$")
 
-NUMBERED = ((re.compile(r"/\d+\.sock\b"), "/1.sock"), (re.compile(r"^/tmp/claude-\d+/"), "/tmp/claude-1/"))
-"""Paths that hold the number of a process or of a user."""
+PASSING = (
+    (re.compile(r"/\d+\.sock\b"), "/1.sock"),
+    (re.compile(r"^/tmp/claude-\d+/"), "/tmp/claude-1/"),
+    (re.compile(r"/plans/[a-z-]+\.md\b"), "/plans/a-plan.md"),
+)
+"""Paths that hold the number of a process or of a user, or a name that is made up."""
 
 DRAWN = frozenset({"task_id", "run_id", "agent_id", "agentId", "backgroundTaskId"})
 """Members whose value is a drawn id in no form of its own."""
@@ -68,8 +72,8 @@ def _kept(value: Any, member: str, *, ours: bool) -> Any:
     if isinstance(value, str):
         if member == "timestamp":
             return MOMENT
-        for numbered, to in NUMBERED:
-            value = numbered.sub(to, value)
+        for passing, to in PASSING:
+            value = passing.sub(to, value)
         if not ours and len(value) > PROSE_LENGTH and MARKER not in value:
             return f"{value[:KEPT_LENGTH]} (cut)"
     if member == "pid" or (isinstance(value, int | float) and not isinstance(value, bool) and CLOCK.search(member)):

@@ -173,7 +173,7 @@ class ModelApi:
             return received.step
         here = place(received.entries)
         before = json.dumps([received.prompts, received.answers, here.said])
-        received.step = here.step(self._failures[before])
+        received.step = here.step(self._failures[before]).filled(json.dumps(received.body))
         self._failures[before] += received.step.fails
         return received.step
 

@@ -8,12 +8,14 @@ sessions and many sessions at once.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 MARKER = "script:"
+FOUND = "found:"
 
 
 class Part(BaseModel):
@@ -21,7 +23,11 @@ class Part(BaseModel):
 
 
 class Call(Part):
-    """A call of a tool. `id` is made up if it is not given. `text`: the input of a tool that takes text, not JSON."""
+    """A call of a tool. `id` is made up if it is not given. `text`: the input of a tool that takes text, not JSON.
+
+    A value `found:REGEX` in the input stands for what is found in the request, such as a path that only the program
+    knows.
+    """
 
     tool: str
     input: dict[str, Any] = {}
@@ -80,6 +86,22 @@ class Step(Part):
     def pieces(self) -> list[str]:
         """`say` in `chunks` pieces of about the same length; fewer if there are fewer letters."""
         return split(self.say or "", self.chunks)
+
+    def filled(self, request: str) -> Step:
+        """With what its calls want found in the request. Raises Unreadable if it is not there."""
+        calls = [call.model_copy(update={"input": _found(call.input, request)}) for call in self.call]
+        return self.model_copy(update={"call": tuple(calls)})
+
+
+def _found(given: dict[str, Any], request: str) -> dict[str, Any]:
+    filled = dict(given)
+    for name, value in given.items():
+        if isinstance(value, str) and value.startswith(FOUND):
+            match = re.search(value.removeprefix(FOUND), request)
+            if match is None:
+                raise Unreadable(f"nothing in the request matches {value}")
+            filled[name] = match[0]
+    return filled
 
 
 def split(text: str, count: int) -> list[str]:

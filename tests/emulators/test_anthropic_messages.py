@@ -233,6 +233,17 @@ async def test_nonsense_gets_an_error(api: ModelApi, body: bytes) -> None:
         assert (await http.get(f"{api.url}/v1/nothing")).status_code == 404
 
 
+async def test_a_call_may_want_what_only_the_program_knows(client: AsyncAnthropic) -> None:
+    script = prompt({"call": [{"tool": "Write", "input": {"path": "found:/plans/[a-z]+", "content": "x"}}]})
+    given = [{"type": "text", "text": text} for text in ("<system-reminder>at /plans/abc.</system-reminder>", script)]
+    assert (await heard(client, {"role": "user", "content": given})).content[0].input == {
+        "path": "/plans/abc",
+        "content": "x",
+    }
+    with pytest.raises(anthropic.BadRequestError, match="nothing in the request"):
+        await heard(client, script)
+
+
 async def test_many_sessions_at_once(client: AsyncAnthropic) -> None:
     async def session(number: int) -> None:
         script = prompt(*[{"say": f"{number}-{turn}", "chunks": 4} for turn in range(3)])
