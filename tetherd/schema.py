@@ -247,6 +247,7 @@ class ApprovalBody(Frozen):
     files: tuple[FileShown, ...]
     options: tuple[Option, ...]
     input: dict[str, JsonValue]
+    outlives_turn: bool
     digest: str
     session_id: SessionId
     session_name: str

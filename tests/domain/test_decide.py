@@ -313,6 +313,20 @@ def test_the_turns_end_makes_open_requests_moot() -> None:
     assert decision.events[0].by == ByCircumstance(cause="turn_end")
 
 
+def test_what_a_sub_agent_asks_stays_open_when_the_turn_ends() -> None:
+    beside = approval("1", outlives_turn=True)
+    asked = given(session_in(S.RUNNING), said(ev.ApprovalRequested(approval=approval())))
+    asked = given(asked.session, said(ev.ApprovalRequested(approval=beside)))
+    ended = given(asked.session, said(ev.TurnCompleted(outcome="completed")))
+    assert kinds(ended) == ["approval_resolved", "verdict_delivered", "turn_completed"]
+    assert (ended.session.state, ended.session.open_approvals) == (S.AWAITING_APPROVAL, (beside,))
+    waiting = given(ended.session, send())
+    assert waiting.effects == ()
+    answered = given(waiting.session, answer(beside))
+    assert answered.effects == (fx.SendToAgent(fx.Verdict(beside, APPROVE)), fx.SendToAgent(fx.Prompt("i-1")))
+    assert answered.session.state is S.RUNNING
+
+
 def test_a_turn_that_runs_is_not_started_again() -> None:
     assert kinds(given(session_in(S.RUNNING), said(ev.TurnStarted(cause="agent"), HI))) == ["message_written"]
     assert kinds(given(session_in(S.AWAITING_INPUT), said(ev.TurnStarted(cause="agent")))) == ["turn_started"]

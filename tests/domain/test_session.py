@@ -63,7 +63,7 @@ MOVES = {
     (S.RUNNING, "run_ended"): S.ENDED,
     (S.AWAITING_APPROVAL, "approval_resolved"): S.RUNNING,
     (S.AWAITING_APPROVAL, "approval_withdrawn"): S.RUNNING,
-    (S.AWAITING_APPROVAL, "turn_completed"): S.AWAITING_INPUT,
+    (S.AWAITING_APPROVAL, "turn_completed"): S.AWAITING_APPROVAL,  # something is asked still
     (S.AWAITING_APPROVAL, "interrupt_requested"): S.INTERRUPTING,
     (S.AWAITING_APPROVAL, "stop_requested"): S.STOPPING,
     (S.AWAITING_APPROVAL, "run_ended"): S.ENDED,

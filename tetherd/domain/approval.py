@@ -58,6 +58,8 @@ class Approval(Frozen):
     options: tuple[Option, ...] = ()
     input: dict[str, JsonValue] = Field(default_factory=dict)
     """What the tool is given, where command and files do not say it already."""
+    outlives_turn: bool = False
+    """True when who asks works beside the turns (a sub-agent in the background): it stays open when a turn ends."""
 
     def digest(self) -> str:
         """SHA-256 over what a person is shown; an answer that carries another digest answers another question."""

@@ -148,7 +148,10 @@ class _Draft:
             self.emit(ev.VerdictDelivered(approval_id=approval.approval_id, outcome="moot"))
 
     def close_all(self, by: ByCircumstance, *, tell: bool = False) -> None:
-        for approval in self.session.open_approvals:
+        self.close(by, self.session.open_approvals, tell=tell)
+
+    def close(self, by: ByCircumstance, approvals: tuple[Approval, ...], *, tell: bool = False) -> None:
+        for approval in approvals:
             self.resolve(approval, None, by, tell=tell)
 
     def deliver_next(self) -> None:
@@ -293,7 +296,7 @@ def _agent_event(draft: _Draft, event: ev.AgentEvent) -> None:
             if not session.turn_open:
                 draft.emit(event)
         case ev.TurnCompleted():
-            draft.close_all(ByCircumstance(cause="turn_end"))
+            draft.close(ByCircumstance(cause="turn_end"), session.approvals_of_turn)
             draft.emit(event)
             draft.deliver_next()
         case ev.AgentReady():

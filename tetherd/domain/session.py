@@ -61,12 +61,12 @@ TRANSITIONS: Mapping[SessionState, Mapping[type[ev.Fact], SessionState | By]] = 
     _S.AWAITING_APPROVAL: {
         ev.ApprovalResolved: By.OPENNESS,
         ev.ApprovalWithdrawn: By.OPENNESS,
-        ev.TurnCompleted: _S.AWAITING_INPUT,
+        ev.TurnCompleted: By.ASKED,
         ev.InterruptRequested: By.TURN,
         **_STOP,
         **_END,
     },
-    _S.INTERRUPTING: {ev.TurnCompleted: _S.AWAITING_INPUT, **_STOP, **_END},
+    _S.INTERRUPTING: {ev.TurnCompleted: By.ASKED, **_STOP, **_END},
     _S.STOPPING: {**_END},
     _S.ENDED: {ev.SessionResumed: _S.STARTING},
 }
@@ -129,6 +129,11 @@ class Session(Frozen):
     @property
     def is_live(self) -> bool:
         return self.state in LIVE
+
+    @property
+    def approvals_of_turn(self) -> tuple[Approval, ...]:
+        """Those that the end of the turn closes."""
+        return tuple(approval for approval in self.open_approvals if not approval.outlives_turn)
 
     def open_approval(self, approval_id: ApprovalId) -> Approval | None:
         return next((a for a in self.open_approvals if a.approval_id == approval_id), None)

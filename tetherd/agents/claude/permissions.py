@@ -53,6 +53,7 @@ def approval_for(run_id: RunId, request_id: str, directory: str, request: JsonOb
         files=tuple(_files(given, directory)) if kind is ApprovalKind.EDIT else (),
         options=tuple(_options(given)) if kind is ApprovalKind.QUESTION else (),
         input=shown,
+        outlives_turn=text(request, "agent_id") is not None,
     )
 
 
