@@ -44,7 +44,8 @@ class Replay:
 
     def run(self) -> Replay:
         """With a new life of the daemon after each record whose number is in `cuts`."""
-        self._codec = ClaudeCodec(launch_spec(), None)
+        self._spec = launch_spec(**self.records[0]["msg"].get("spec", {}))
+        self._codec = ClaudeCodec(self._spec, None)
         self._approvals: dict[str, Approval] = {}
         self._seq = 0
         self._say(*self._codec.open())
@@ -99,7 +100,7 @@ class Replay:
         self.events += self._codec.flush()
         snapshot = json.dumps(self._codec.snapshot())
         self.snapshot_sizes.append(len(snapshot))
-        self._codec = ClaudeCodec(launch_spec(), json.loads(snapshot))
+        self._codec = ClaudeCodec(self._spec, json.loads(snapshot))
 
 
 def _answer(approval: Approval, response: Json) -> Answer | None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import trio
 
-from tests.agents.recording import APPROVED, Recording
+from tests.agents.recording import APPROVED, Recorded, Recording, Scenario
 from tests.emulators.script import prompt
+from tetherd.agents.adapters.claude import ClaudeAdapter
 from tetherd.domain.approval import Answer
 from tetherd.domain.events import ApprovalWithdrawn
 from tetherd.domain.images import Image
-
-Scenario = Callable[[Recording], Awaitable[None]]
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -204,6 +204,12 @@ async def no_key(run: Recording) -> None:
     await run.turn()
 
 
+async def goes_on(run: Recording) -> None:
+    await run.prompt({"say": "I remember."}, text="still there?")
+    await run.turn()
+    assert run.api.turns[-1].has("Good morning.")
+
+
 SCENARIOS: dict[str, Scenario] = {
     "text": text,
     "thinking": thinking,
@@ -226,3 +232,21 @@ SCENARIOS: dict[str, Scenario] = {
     "wrong-key": wrong_key,
     "no-key": no_key,
 }
+
+
+def _settings(program: Path) -> Mapping[str, str]:
+    return {"command": str(program), "model": "claude-sonnet-4-5"}
+
+
+def _environment(address: str, key: str | None) -> Mapping[str, str]:
+    found = {"ANTHROPIC_BASE_URL": address, "CLAUDE_CODE_MAX_RETRIES": "2"}
+    return found if key is None else {**found, "ANTHROPIC_API_KEY": key}
+
+
+CLAUDE = Recorded(
+    adapter=ClaudeAdapter(),
+    settings=_settings,
+    environment=_environment,
+    scenarios=SCENARIOS,
+    continuing={"resumed": (False, goes_on), "forked": (True, goes_on)},
+)

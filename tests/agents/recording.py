@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +41,8 @@ class Recording:
     events: list[AgentEvent] = field(default_factory=list)
     heard: str = ""
     """All the text that was streamed."""
+    conversation: str = ""
+    """The agent's own name for it."""
     _seen: int = 0
     _sent: int = 0
     _news: trio.Event = field(default_factory=trio.Event)
@@ -105,6 +107,38 @@ class Recording:
         await self.program.send(self.codec.encode(command, self._sent))
 
 
+Scenario = Callable[[Recording], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Continued:
+    """A run that goes on with a conversation, or with a copy of it."""
+
+    conversation: str
+    copied: bool = False
+
+    @property
+    def in_spec(self) -> dict[str, str]:
+        """The member of LaunchSpec that says so."""
+        return {"fork_of" if self.copied else "vendor_session_id": self.conversation}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An agent that is recorded.
+
+    settings: the adapter's, for a program at this path. environment: for a model API at this address, with this key;
+    None: without any. scenarios: each in a run of its own. continuing: each in a run that resumes (False) or forks
+    (True) the conversation of a run before it, which is not recorded.
+    """
+
+    adapter: AgentAdapter
+    settings: Callable[[Path], Mapping[str, str]]
+    environment: Callable[[str, str | None], Mapping[str, str]]
+    scenarios: Mapping[str, Scenario]
+    continuing: Mapping[str, tuple[bool, Scenario]] = field(default_factory=dict)
+
+
 @asynccontextmanager
 async def recording(
     adapter: AgentAdapter,
@@ -112,40 +146,47 @@ async def recording(
     environment: Mapping[str, str],
     api: ModelApi,
     directory: Path,
-    vendor_session_id: str | None = None,
+    continued: Continued | None = None,
+    run_id: str = "r-1",
 ) -> AsyncIterator[Recording]:
-    """A run of the agent as tetherd launches it, once it is ready. At the end its input is closed."""
+    """A run of the agent as tetherd launches it, once it is ready. At the end its input is closed.
+
+    Runs of one conversation need ids of their own: prompts are named after the run, and no agent takes one twice.
+    """
     spec = LaunchSpec(
         session_id=SessionId("s-1"),
-        run_id=RunId("r-1"),
+        run_id=RunId(run_id),
         directory=str(directory),
         mode=Mode.ASK,
-        vendor_session_id=vendor_session_id,
+        **(continued.in_spec if continued else {}),
         settings=settings,
         environment={**environment_beside(directory), **environment},
     )
     launch = adapter.launch(spec)
-    async with driven(launch.argv, directory, launch.environment) as program, trio.open_nursery() as nursery:
+    argv = launch.resumed.argv if launch.resumed else launch.argv
+    async with driven(argv, directory, launch.environment) as program, trio.open_nursery() as nursery:
         running = Recording(api, program, adapter.codec(spec, None), directory)
         nursery.start_soon(running.listen_forever)
         for frame in running.codec.open():
             await program.send(frame)
-        await running.event(AgentReady)
+        running.conversation = (await running.event(AgentReady)).vendor_session_id
         yield running
         await program.finish()
 
 
-def write(path: Path, name: str, running: Recording) -> None:
-    """The transcript, one JSON object a line; the first says what it is of."""
+def write(path: Path, name: str, running: Recording, continued: Continued | None) -> None:
+    """The transcript, one JSON object a line; the first says what it is of, and how LaunchSpec differed."""
     package, _, version = PROGRAMS[name].package.rpartition("@")
-    note = {"agent": package, "version": version, "recorded": f"{datetime.now(UTC):%Y-%m}"}
+    note: dict[str, Any] = {"agent": package, "version": version, "recorded": f"{datetime.now(UTC):%Y-%m}"}
+    if continued:
+        note["spec"] = continued.in_spec
     places = {
         str(running.directory): "/project",
         str(running.directory.parent): "/recording",
         str(home()): "/agents",
         running.api.url: "http://127.0.0.1:9",
     }
-    records = [{"dir": "note", "msg": note}]
+    records: list[dict[str, Any]] = [{"dir": "note", "msg": note}]
     records += [
         {"dir": record.direction, "msg": record.message}
         for record in running.program.records
