@@ -125,6 +125,14 @@ async def test_failures_are_counted_and_then_it_answers(api: ModelApi) -> None:
     assert [turn.step.status for turn in api.turns if turn.step] == [529, 429, None]
 
 
+async def test_failures_are_no_answers(client: AsyncAnthropic) -> None:
+    script = prompt({"status": 529, "times": 1}, {"say": "first"}, {"status": 400, "times": 1}, {"say": "second"})
+    further = [script, {"role": "assistant", "content": "first"}, "<system-reminder>go on</system-reminder>"]
+    with pytest.raises(anthropic.BadRequestError):
+        await heard(client, *further)
+    assert (await heard(client, *further)).content[0].text == "second"
+
+
 async def test_two_conversations_fail_for_themselves(client: AsyncAnthropic) -> None:
     for text in ("one", "two"):
         script = prompt({"status": 400, "times": 1}, {"say": "well"}, text=text)
