@@ -14,7 +14,7 @@ from typing import Any
 
 import trio
 
-LAST_WORDS_SECONDS = 20
+LAST_WORDS_SECONDS = 10
 READ_BYTES = 1 << 16
 
 Json = dict[str, Any]
@@ -135,6 +135,10 @@ async def _end(program: Driven) -> None:
     process = program.process
     with trio.move_on_after(LAST_WORDS_SECONDS):
         await program.finish()
+    if process.returncode is None:
+        process.terminate()  # codex-acp does not mind the end of its input
+        with trio.move_on_after(LAST_WORDS_SECONDS):
+            await process.wait()
     if process.returncode is None:
         os.killpg(process.pid, signal.SIGKILL)
         await process.wait()

@@ -9,8 +9,9 @@ GET /_holding/NAME answers once a stream waits there, GET /_requests is what was
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -76,14 +77,18 @@ class Gate:
 
 
 class ModelApi:
-    """What the API received and holds. `accept_key`: the only key it takes; None takes all, also none."""
+    """What the API received and holds.
 
-    def __init__(self, accept_key: str | None = None) -> None:
+    accept_key: the only key it takes; None takes all, also none. keep: how many requests are kept (every request holds
+    its whole conversation); None: all.
+    """
+
+    def __init__(self, accept_key: str | None = None, keep: int | None = None) -> None:
         self.url = ""
         self.accept_key = accept_key
-        self.requests: list[Received] = []
+        self.requests: deque[Received] = deque(maxlen=keep)
         self._gates: defaultdict[str, Gate] = defaultdict(Gate)
-        self._failures: Counter[str] = Counter()
+        self._failures: dict[str, int] = {}
         self._news = trio.Event()
 
     @property
@@ -172,9 +177,11 @@ class ModelApi:
             received.step = dialect.aside(received.body)
             return received.step
         here = place(received.entries)
-        before = json.dumps([received.prompts, received.answers, here.said])
-        received.step = here.step(self._failures[before]).filled(json.dumps(received.body))
-        self._failures[before] += received.step.fails
+        told = json.dumps([received.prompts, received.answers, here.said])
+        place_id = hashlib.sha256(told.encode()).hexdigest()
+        received.step = here.step(self._failures.get(place_id, 0)).filled(received.body)
+        if received.step.fails:
+            self._failures[place_id] = self._failures.get(place_id, 0) + 1
         return received.step
 
     async def _stream(self, exchange: Exchange, dialect: Dialect, step: Step, received: Received) -> None:
@@ -218,9 +225,11 @@ class ModelApi:
 
 
 @asynccontextmanager
-async def open_model_api(accept_key: str | None = None, port: int = 0) -> AsyncIterator[ModelApi]:
+async def open_model_api(
+    accept_key: str | None = None, port: int = 0, keep: int | None = None
+) -> AsyncIterator[ModelApi]:
     """The API while the context is open; its address is in `url`, without a path."""
-    api = ModelApi(accept_key)
+    api = ModelApi(accept_key, keep)
     async with open_loopback(api.handle, port) as api.url:
         yield api
 
@@ -242,8 +251,8 @@ async def _reply(exchange: Exchange, status: int, body: Json, headers: dict[str,
     await exchange.answer(status, json.dumps(body).encode(), {**JSON, **(headers or {})})
 
 
-async def _serve(port: int, accept_key: str | None) -> None:
-    async with open_model_api(accept_key, port) as api:
+async def _serve(port: int, accept_key: str | None, keep: int | None) -> None:
+    async with open_model_api(accept_key, port, keep) as api:
         print(api.url, flush=True)
         await trio.sleep_forever()
 
@@ -252,8 +261,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--accept-key")
+    parser.add_argument("--keep", type=int)
     given = parser.parse_args()
-    trio.run(_serve, given.port, given.accept_key)
+    trio.run(_serve, given.port, given.accept_key, given.keep)
 
 
 if __name__ == "__main__":

@@ -87,16 +87,23 @@ class Step(Part):
         """`say` in `chunks` pieces of about the same length; fewer if there are fewer letters."""
         return split(self.say or "", self.chunks)
 
-    def filled(self, request: str) -> Step:
+    def filled(self, body: Any) -> Step:
         """With what its calls want found in the request. Raises Unreadable if it is not there."""
+        if not any(_is_wanted(value) for call in self.call for value in call.input.values()):
+            return self
+        request = json.dumps(body)
         calls = [call.model_copy(update={"input": _found(call.input, request)}) for call in self.call]
         return self.model_copy(update={"call": tuple(calls)})
+
+
+def _is_wanted(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(FOUND)
 
 
 def _found(given: dict[str, Any], request: str) -> dict[str, Any]:
     filled = dict(given)
     for name, value in given.items():
-        if isinstance(value, str) and value.startswith(FOUND):
+        if _is_wanted(value):
             match = re.search(value.removeprefix(FOUND), request)
             if match is None:
                 raise Unreadable(f"nothing in the request matches {value}")

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import trio
 
+from tests.emulators.model_api import open_model_api
 from tests.emulators.script import prompt
 
 ROOT = Path(__file__).parents[2]
@@ -34,19 +35,19 @@ async def test_it_runs_by_hand_and_opens_gates_by_name() -> None:
             url = (await process.stdout.receive_some()).decode().strip()
             async with httpx.AsyncClient(base_url=url, timeout=60, headers={"x-api-key": "right"}) as http:
                 bodies: list[str] = []
+                arrived = trio.Event()
 
                 async def turn() -> None:
-                    bodies.append(
-                        (await http.post("/v1/messages", json=request(prompt({"say": "ab", "hold": "g"})))).text
-                    )
+                    held = await http.post("/v1/messages", json=request(prompt({"say": "ab", "hold": "g"})))
+                    bodies.append(held.text)
+                    arrived.set()
 
                 nursery.start_soon(turn)
                 assert (await http.get("/_holding/g")).status_code == 200
                 assert bodies == []
                 assert (await http.get("/_requests")).json()["requests"][0]["outcome"] is None
                 await http.post("/_release/g")
-                while not bodies:
-                    await trio.lowlevel.checkpoint()
+                await arrived.wait()
                 assert bodies[0].endswith('data: {"type": "message_stop"}\n\n')
                 assert (
                     await http.post("/v1/messages", json=request("x"), headers={"x-api-key": "wrong"})
@@ -54,3 +55,11 @@ async def test_it_runs_by_hand_and_opens_gates_by_name() -> None:
             process.terminate()
             await process.wait()
             await process.stdout.aclose()
+
+
+async def test_it_keeps_as_much_as_it_is_told() -> None:
+    with trio.fail_after(60):
+        async with open_model_api(keep=2) as api, httpx.AsyncClient(base_url=api.url) as http:
+            for number in range(5):
+                await http.post("/v1/messages", json=request(f"number {number}"))
+            assert [turn.prompts for turn in api.turns] == [["number 3"], ["number 4"]]

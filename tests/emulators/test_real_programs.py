@@ -177,7 +177,32 @@ async def gemini(api: ModelApi, directory: Path) -> AsyncIterator[Talk]:
         yield talk
 
 
-AGENTS = [claude, codex, pi, opencode, gemini]
+@asynccontextmanager
+async def claude_acp(api: ModelApi, directory: Path) -> AsyncIterator[Talk]:
+    env = {"ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_API_KEY": KEY, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+    command = [real_program("claude-acp")]
+    async with driven(command, directory, env) as program, acp(program, directory, ("Bash", "command")) as talk:
+        yield talk
+
+
+@asynccontextmanager
+async def codex_acp(api: ModelApi, directory: Path) -> AsyncIterator[Talk]:
+    settings = directory.parent / "codex"
+    settings.mkdir()
+    (settings / "config.toml").write_text(CODEX_CONFIG.replace("URL", api.url))
+    env = {"CODEX_HOME": str(settings), "SCRIPTED_KEY": KEY, "RUST_LOG": "error"}
+    command = [
+        real_program("codex-acp"),
+        "-c",
+        'approval_policy="untrusted"',
+        "-c",
+        'sandbox_mode="danger-full-access"',
+    ]
+    async with driven(command, directory, env) as program, acp(program, directory, ("exec_command", "cmd")) as talk:
+        yield talk
+
+
+AGENTS = [claude, codex, pi, opencode, gemini, claude_acp, codex_acp]
 
 
 @pytest.mark.parametrize("opening", AGENTS)
