@@ -56,7 +56,7 @@ def places(tmp_path: Path) -> Places:
 
 def test_nothing_set_gives_the_documented_defaults(places: Places) -> None:
     config = places.read()
-    assert (config.adapter, config.token, config.port, config.log_level) == ("demo", None, 8787, "info")
+    assert (config.adapter, config.token, config.port, config.log_level) == ("claude_auto", None, 8787, "info")
     assert config.is_loopback_only
     assert config.data_dir == paths.state_dir(places.environ)
     assert config.warnings == ()
@@ -95,7 +95,7 @@ WRONG = [
     (PORT, "٣", "from 1 to 65535"),
     (PORT, "http", "from 1 to 65535"),
     ("TETHER_AGENT_ADAPTER", "Claude Code", "`tetherctl agents` lists them"),
-    ("TETHER_AGENT_ADAPTER", "claud", "acp, claude_subprocess, demo, external"),
+    ("TETHER_AGENT_ADAPTER", "claud", "acp, claude_auto, claude_subprocess, demo, external"),
     ("TETHER_AGENT_HOST", "example.org", "IP addresses of this machine"),
     ("TETHER_AGENT_HOST", "127.0.0.1,x", "separated by commas"),
     ("TETHER_AGENT_DATA_DIR", "state", "an absolute path"),
@@ -162,7 +162,7 @@ def test_an_adapters_keys_reach_its_own_agents_alone(places: Places) -> None:
         environment_keys = ("VENDOR_KEY", "VENDOR_URL", "UNSET")
 
     places.write(places.config, "VENDOR_URL=http://x\nVENDOR_KEY=old\n")
-    environ = {**places.environ, "VENDOR_KEY": "k"}
+    environ = {**places.environ, "VENDOR_KEY": "k", "TETHER_AGENT_ADAPTER": "demo"}
     adapters = {"keyed": Keyed(), "demo": ADAPTERS["demo"]}
     config = read_config(environ, places.directory, places.config_dir, adapters=adapters)
     shown = {key: value.get_secret_value() for key, value in config.adapters["keyed"].environment.items()}

@@ -28,7 +28,7 @@ from tetherd.envfile import (
     require_untracked,
 )
 from tetherd.errors import Misconfigured
-from tetherd.settings import LOOPBACKS, PREFIX, SETTINGS, Setting
+from tetherd.settings import DEFAULT_ADAPTER, LOOPBACKS, PREFIX, SETTINGS, Setting
 
 CONFIG_FILE = "config.env"
 LOCAL_FILE = ".env"
@@ -66,7 +66,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    adapter: str = "demo"
+    adapter: str = DEFAULT_ADAPTER
     token: SecretStr | None = None
     hosts: tuple[str, ...] = LOOPBACKS
     port: int = 8787
@@ -129,7 +129,7 @@ def read_config(
         if entry := found.get(setting.key):
             values[setting.field] = _parsed(setting, entry, environ)
     names = {word: name for name, adapter in (adapters or {}).items() for word in (name, *adapter.aliases)}
-    if adapters is not None and (chosen := values.get("adapter", "demo")) not in names:
+    if adapters is not None and (chosen := values.get("adapter", DEFAULT_ADAPTER)) not in names:
         where = found["TETHER_AGENT_ADAPTER"].where if "adapter" in values else "the default"
         raise WrongSetting("TETHER_AGENT_ADAPTER", where, chosen, ", ".join(sorted(adapters)) or "none is installed")
     if adapters is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
@@ -148,6 +148,24 @@ class AgentAdapter(Protocol):
         """The program that launch() would run, to look for on PATH; None where there is none to look for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The adapter that a session gets, and why it is this one: words that can follow "because"."""
+
+    adapter: str
+    why: str
+
+
+@runtime_checkable
+class Chooser(Protocol):
+    """An adapter that stands for others: which of them a session gets is decided when it is made, and recorded."""
+
+    def choose(
+        self, settings: Mapping[str, Mapping[str, str]], environments: Mapping[str, Mapping[str, str]]
+    ) -> Chosen:
+        """By all adapters' settings and environments. May read the disk. Raises Misconfigured when there is no way."""
+
+
 def load_adapters() -> dict[str, AgentAdapter]:
     """All installed adapters by name. Raises Misconfigured when one cannot be loaded or two share a name."""
     taken: set[str] = set()
@@ -177,6 +195,8 @@ __all__ = [
     "AgentCodec",
     "AgentCommand",
     "AgentEvent",
+    "Chooser",
+    "Chosen",
     "Fed",
     "InterruptTurn",
     "JsonObject",

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from tetherd import logconfig
 
 PREFIX = "TETHER_"
+DEFAULT_ADAPTER = "claude_auto"
 LOOPBACKS = ("127.0.0.1", "::1")
 
 
@@ -107,7 +108,7 @@ SETTINGS: tuple[Setting, ...] = (
         "TETHER_AGENT_ADAPTER",
         "adapter",
         "name",
-        "demo",
+        DEFAULT_ADAPTER,
         "The agent that a session gets when it names none; `tetherctl agents` lists them.",
         _name,
     ),

@@ -81,7 +81,7 @@ class Day:
         approver = Approver(self.daemon)
         approver.start()
         lives = self.plan.restarts + 1
-        each = self.plan.turns // self.plan.sessions
+        each = -(-self.plan.turns // self.plan.sessions)
         for life in range(lives):
             if life:
                 self.daemon.kill()

@@ -30,6 +30,8 @@ class CreateSession:
     agent_type: str | None = None
     vendor_session_id: str | None = None
     fork_of: str | None = None
+    note: str | None = None
+    """What a person should know of how it came about."""
     key: str | None = None
 
 

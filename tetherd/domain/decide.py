@@ -100,7 +100,10 @@ def create(command: cmd.CreateSession) -> Decision:
         vendor_session_id=command.vendor_session_id,
         fork_of=command.fork_of,
     )
-    return Decision(born(command.session_id, event), (event,))
+    events: tuple[ev.Event, ...] = (event,)
+    if command.note is not None:
+        events += (ev.NoticeRaised(level="info", code="created", text=command.note),)
+    return Decision(born(command.session_id, event), events)
 
 
 def decide(session: Session, given: cmd.Input, context: Context) -> Decision:

@@ -21,12 +21,12 @@ from tetherd.domain import commands as cmd
 from tetherd.domain.authority import Forbidden, may_see
 from tetherd.domain.ids import DAEMON, Role, SessionId
 from tetherd.domain.session import LIVE
-from tetherd.errors import Rejected, Unavailable
+from tetherd.errors import Misconfigured, Rejected, Unavailable
 from tetherd.logconfig import get_logger
-from tetherd.plugin import adapter_names
+from tetherd.plugin import Chooser, adapter_names
 from tetherd.runtime.restart import Restart, run_with_restarts
 from tetherd.runtime.session_actor import SessionActor, created
-from tetherd.runtime.world import World
+from tetherd.runtime.world import CannotLaunch, World
 
 SUBMIT_SECONDS = 30.0
 RECOVERY_SECONDS = 20.0
@@ -132,8 +132,8 @@ class SessionSupervisor:
     async def _create(self, command: cmd.CreateSession) -> Outcome:
         if command.by.principal.role not in (Role.OWNER, Role.APPROVER):
             raise Forbidden(f"role {command.by.principal.role} may not create sessions")
-        name = adapter_names(self._world.adapters).get(command.adapter, command.adapter)
-        command = replace(command, adapter=name)
+        command = await self._with_adapter(command)
+        name = command.adapter
         adapter = self._world.adapters.get(name)
         if adapter is None:
             known = ", ".join(sorted(self._world.adapters))
@@ -154,6 +154,18 @@ class SessionSupervisor:
             append = created(command)
             entries = await self._world.log.append(append)
         return Outcome(append.session, tuple(entry.seq for entry in entries))
+
+    async def _with_adapter(self, command: cmd.CreateSession) -> cmd.CreateSession:
+        """With the adapter's own name, and where it stands for others with the one that it chooses."""
+        name = adapter_names(self._world.adapters).get(command.adapter, command.adapter)
+        chooser = self._world.adapters.get(name)
+        if not isinstance(chooser, Chooser):
+            return replace(command, adapter=name)
+        try:
+            chosen = await trio.to_thread.run_sync(chooser.choose, self._world.settings, self._world.environments)
+        except Misconfigured as error:
+            raise CannotLaunch(str(error)) from error
+        return replace(command, adapter=chosen.adapter, note=f"The agent is {chosen.adapter}, because {chosen.why}.")
 
     async def _actor(self, session_id: SessionId, command: cmd.Command) -> SessionActor:
         if not may_see(command.by, session_id):

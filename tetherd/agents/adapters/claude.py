@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from tetherd.agents.claude.codec import ClaudeCodec
 from tetherd.agents.claude.frames import session_id_for
+from tetherd.agents.claude.login import config_directory
 from tetherd.plugin import AgentCodec, JsonObject, Launch, LaunchSpec, Resumed
 from tetherd.settings import Setting, command_line
 
@@ -84,7 +85,7 @@ class ClaudeAdapter:
             begin = (*argv, f"--resume={spec.fork_of}", "--fork-session", f"--session-id={session_id}")
         if spec.vendor_session_id is None:
             return Launch(argv=begin, environment=environment, directory=spec.directory, conversation=session_id)
-        files = f"{_home(spec.environment)}/projects/*/{session_id}.jsonl"
+        files = f"{config_directory(spec.environment)}/projects/*/{session_id}.jsonl"
         return Launch(
             argv=begin,
             environment=environment,
@@ -98,8 +99,3 @@ class ClaudeAdapter:
 
     def program(self, settings: Mapping[str, str]) -> str | None:
         return shlex.split(settings["command"])[0]
-
-
-def _home(environment: Mapping[str, str]) -> str:
-    """Where it keeps its conversations."""
-    return environment.get("CLAUDE_CONFIG_DIR") or f"{environment.get('HOME', '/')}/.claude"

@@ -1,0 +1,55 @@
+"""claude_auto: the way that there is, or both ways out."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from tetherd.agents.adapters.claude_auto import ClaudeAutoAdapter
+from tetherd.agents.claude.login import Means, choose, look
+from tetherd.errors import Misconfigured
+from tetherd.plugin import Chooser
+
+CHOSEN = {
+    (True, True, True): "claude_subprocess",
+    (True, True, False): "claude_subprocess",
+    (True, False, True): "claude_subprocess",
+    (False, False, True): "claude_api",
+    (False, True, True): "claude_api",
+}
+
+
+@pytest.mark.parametrize(("program", "login", "key"), list(product((True, False), repeat=3)))
+def test_the_table(program: bool, login: bool, key: bool) -> None:
+    means = Means(program, login, key)
+    if (program, login, key) in CHOSEN:
+        assert choose(means).adapter == CHOSEN[program, login, key]
+    else:
+        with pytest.raises(Misconfigured, match="log in, or set ANTHROPIC_API_KEY"):
+            choose(means)
+
+
+def test_what_there_is_is_seen_with_the_agents_own_eyes(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "claude"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    bare = {"PATH": "/nowhere", "HOME": str(tmp_path)}
+    assert look("claude", bare) == Means(False, False, False)
+    assert look("claude --x", bare | {"PATH": str(program.parent), "ANTHROPIC_API_KEY": "k"}) == Means(
+        True, False, True
+    )
+    assert look(str(program), bare | {"CLAUDE_CODE_OAUTH_TOKEN": "t"}) == Means(True, True, False)
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / ".credentials.json").write_text("{}")
+    assert look("claude", bare).login
+    assert not look("claude", bare | {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}).login
+
+
+def test_the_adapter_chooses_for_claude_code_as_it_is_set(tmp_path: Path) -> None:
+    adapter = ClaudeAutoAdapter()
+    assert isinstance(adapter, Chooser)
+    environments = {"claude_subprocess": {"PATH": "/nowhere", "HOME": str(tmp_path), "ANTHROPIC_API_KEY": "k"}}
+    assert adapter.choose({"claude_subprocess": {"command": "claude"}}, environments).adapter == "claude_api"
