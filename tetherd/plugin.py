@@ -183,6 +183,11 @@ def load_adapters() -> dict[str, AgentAdapter]:
     return adapters
 
 
+def takes_images(adapter: AgentAdapter) -> bool:
+    """Does its codec send the images of a prompt? An adapter that does says so: `takes_images = True`."""
+    return getattr(adapter, "takes_images", False) is True
+
+
 def adapter_names(adapters: Mapping[str, AgentAdapter]) -> dict[str, str]:
     """Every word that names an adapter, and the name it stands for."""
     return {word: name for name, adapter in adapters.items() for word in (name, *adapter.aliases)}
@@ -209,4 +214,5 @@ __all__ = [
     "Verdict",
     "adapter_names",
     "load_adapters",
+    "takes_images",
 ]

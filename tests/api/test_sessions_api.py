@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from tests.fakes.control import NoSuchAdapter
@@ -330,3 +332,63 @@ async def test_session_shows_what_it_waits_for() -> None:
     found = (await api.call("GET", f"/api/sessions/{session_id}")).json
     assert found["state"] == "awaiting_approval"
     assert [approval["title"] for approval in found["open_approvals"]] == ["?"]
+
+
+PIXEL = {"media_type": "image/png", "data": base64.b64encode(b"\x89PNG not really").decode()}
+
+
+async def test_images_go_with_the_input_and_are_named_in_the_log() -> None:
+    api = Api()
+    made = await api.session()
+    path = f"/api/sessions/{made['session_id']}/input"
+    assert (await api.call("POST", path, {"text": "look", "images": [PIXEL, PIXEL]})).status == 200
+    accepted = next(e for e in api.control.events(made["session_id"]) if isinstance(e, ev.InputAccepted))
+    assert [(image.media_type, image.size) for image in accepted.images] == [("image/png", 15)] * 2
+
+
+WRONG_IMAGES = [
+    [{"media_type": "image/svg+xml", "data": PIXEL["data"]}],
+    [{"media_type": "image/png", "data": "not base64!"}],
+    [{"media_type": "image/png", "data": ""}],
+    [{"media_type": "image/png", "data": base64.b64encode(bytes(10 * 1024 * 1024 + 1)).decode()}],
+    [PIXEL] * 11,
+    [PIXEL["data"]],
+    PIXEL,
+    "x",
+]
+
+
+@pytest.mark.parametrize("images", WRONG_IMAGES, ids=range(len(WRONG_IMAGES)))
+async def test_what_is_no_image_is_refused(images: object) -> None:
+    api = Api()
+    made = await api.session()
+    answer = await api.call("POST", f"/api/sessions/{made['session_id']}/input", {"text": "look", "images": images})
+    assert (answer.status, answer.is_problem) == (422, True)
+    assert not [e for e in api.control.events(made["session_id"]) if isinstance(e, ev.InputAccepted)]
+
+
+async def test_an_image_of_ten_megabytes_passes_and_a_text_of_two_does_not() -> None:
+    api = Api()
+    made = await api.session()
+    path = f"/api/sessions/{made['session_id']}/input"
+    large = {"media_type": "image/webp", "data": base64.b64encode(bytes(10 * 1024 * 1024)).decode()}
+    assert (await api.call("POST", path, {"text": "look", "images": [large]})).status == 200
+    assert (await api.call("POST", path, {"text": "x" * 2_000_000})).json["code"] == "text_too_long"
+    elsewhere = await api.call("PATCH", f"/api/sessions/{made['session_id']}", {"name": "x", "images": [large]})
+    assert elsewhere.status == 413
+
+
+async def test_a_fork_takes_over_agent_and_directory_and_needs_a_conversation() -> None:
+    api = Api()
+    origin = (await api.call("POST", "/api/sessions", {"name": "x", "directory": "/srv", "adapter": "demo"})).json
+    early = await api.call("POST", "/api/sessions", {"name": "f", "fork_of": origin["session_id"]})
+    assert (early.status, early.json["code"]) == (409, "nothing_to_fork")
+    await api.call("POST", f"/api/sessions/{origin['session_id']}/start", {})
+    api.control.say(origin["session_id"], ev.AgentReady(vendor_session_id="v-1"))
+    fork = (await api.call("POST", "/api/sessions", {"name": "f", "fork_of": origin["session_id"]})).json
+    assert (fork["adapter"], fork["directory"], fork["fork_of"]) == ("demo", "/srv", "v-1")
+    assert fork["vendor_session_id"] is None
+    unknown = await api.call("POST", "/api/sessions", {"name": "f", "fork_of": "s-000000000000"})
+    assert unknown.status == 404
+    both = {"name": "f", "fork_of": origin["session_id"], "vendor_session_id": "v-2"}
+    assert (await api.call("POST", "/api/sessions", both)).status == 422

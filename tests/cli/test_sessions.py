@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 
 import pytest
@@ -221,3 +222,38 @@ def test_an_id_that_fits_nothing_is_not_found(two, run, given: str) -> None:
 def test_a_whole_id_that_is_unknown_is_not_found(daemon, run) -> None:
     ran = run("stop", SESSION)
     assert (ran.code, ran.out) == (4, "")
+
+
+# -- images and forks --------------------------------------------------------------------------------------------
+
+
+def test_images_are_told_by_what_they_hold(daemon, run, tmp_path) -> None:
+    daemon.answer(f"POST {PATH}/input", (200, outcome()))
+    kinds = {"a.txt": b"\x89PNG\r\n\x1a\n", "b": b"\xff\xd8\xff", "c": b"GIF89a", "d": b"RIFF....WEBP"}
+    for name, content in kinds.items():
+        (tmp_path / name).write_bytes(content)
+    ran = run("input", SESSION, "look", *(word for name in kinds for word in ("--image", str(tmp_path / name))))
+    assert ran.code == 0
+    sent = daemon.last("POST").body["images"]
+    assert [image["media_type"] for image in sent] == ["image/png", "image/jpeg", "image/gif", "image/webp"]
+    assert [base64.b64decode(image["data"]) for image in sent] == list(kinds.values())
+
+
+def test_what_is_no_image_is_not_sent(daemon, run, tmp_path) -> None:
+    (tmp_path / "text").write_text("hello")
+    (tmp_path / "large").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(10 * 1024 * 1024))
+    for name, said in (("text", "is no PNG"), ("large", "larger than 10 MiB"), ("none", "cannot read")):
+        ran = run("input", SESSION, "look", "--image", str(tmp_path / name))
+        assert (ran.code, said in ran.err) == (2, True)
+    assert not [one for one in daemon.asked if one.method == "POST"]
+
+
+def test_a_fork_works_where_the_other_one_does(daemon, run, tmp_path) -> None:
+    daemon.answer("POST /api/sessions", (201, session()))
+    daemon.answer("GET /api/sessions?limit=500", (200, {"sessions": [session()], "next_before": None}))
+    run("new", "--fork", SESSION)
+    sent = daemon.last("POST").body
+    assert (sent["fork_of"], "directory" in sent) == (SESSION, False)
+    run("new", str(tmp_path), "--fork", SESSION, "--continue", "v-1")
+    sent = daemon.last("POST").body
+    assert (sent["directory"], sent["vendor_session_id"]) == (str(tmp_path), "v-1")

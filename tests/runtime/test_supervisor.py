@@ -15,10 +15,12 @@ from tetherd.control import NotFound, Outcome
 from tetherd.domain import commands as cmd
 from tetherd.domain import events as ev
 from tetherd.domain.decide import WrongState
-from tetherd.domain.ids import SessionId
+from tetherd.domain.ids import InputId, SessionId
+from tetherd.domain.images import Image
 from tetherd.domain.session import SessionState
 from tetherd.runtime.session_actor import SessionActor
 from tetherd.runtime.supervisor import NoSuchAdapter, NoSuchDirectory
+from tetherd.runtime.world import NoImages
 
 SCRIPT: Script = {
     "write": [("text", "one "), ("wait", None), ("text", "two"), ("end", "end_turn")],
@@ -164,3 +166,16 @@ async def test_one_key_makes_one_session_also_when_it_comes_twice_at_once(
         assert len({outcome.session.session_id for outcome in made}) == 1
         assert sorted(outcome.repeated for outcome in made) == [False, True, True]
         assert len(await lab.ask(ctl.ListSessions())) == 1
+
+
+async def test_images_for_an_agent_that_takes_none_are_refused_and_not_dropped(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+        await lab.create()
+        image = Image(media_type="image/png", data="AAAA")
+        command = cmd.SendInput(session_id=SID, by=CLI, input_id=InputId("i-9"), text="look", images=(image,))
+        refused = await lab.submit(command)
+        assert isinstance(refused, NoImages)
+        assert await lab.events(ev.InputAccepted) == []

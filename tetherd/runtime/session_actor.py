@@ -112,9 +112,11 @@ class SessionActor:
             seqs = await self._world.log.earlier(command.session_id, command.key)
             if seqs is not None:
                 return Outcome(self.session, seqs, repeated=True)
+        images = command.images if isinstance(command, cmd.SendInput) else ()
+        if images:
+            self._world.require_images(self.session.adapter)
         decision = decide(self.session, command, await self._context(command))
         bulk = isinstance(command, cmd.PushEvents | cmd.ConfirmPolled)
-        images = command.images if isinstance(command, cmd.SendInput) else ()
         return await self._commit(decision, images=images, key=command.key, urgent=not bulk)
 
     async def _context(self, command: cmd.Command) -> Context:

@@ -11,7 +11,7 @@ from tetherd.control import fresh_run_id
 from tetherd.domain.ids import RunId
 from tetherd.domain.session import Session
 from tetherd.errors import Misconfigured, Rejected
-from tetherd.plugin import AgentAdapter, Launch, LaunchSpec
+from tetherd.plugin import AgentAdapter, Launch, LaunchSpec, takes_images
 from tetherd.runtime.agent_host import AgentHost
 from tetherd.runtime.conversations import Conversations
 from tetherd.storage.eventlog import EventLog
@@ -24,6 +24,17 @@ class CannotLaunch(Rejected):
 
     code = "cannot_launch"
     status = 422
+
+
+class NoImages(Rejected):
+    """The agent would never see them."""
+
+    code = "no_images"
+    status = 422
+    hint = "send the text alone"
+
+    def __init__(self, adapter: str) -> None:
+        super().__init__(f"the agent {adapter} takes no images")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +56,11 @@ class World:
     def adapter(self, name: str) -> AgentAdapter:
         """The adapter of a session that exists, also when it has been uninstalled since."""
         return self.adapters.get(name) or MissingAdapter(name)
+
+    def require_images(self, name: str) -> None:
+        """Raises NoImages when the adapter sends none."""
+        if not takes_images(self.adapter(name)):
+            raise NoImages(name)
 
     def spec(self, session: Session) -> LaunchSpec:
         """The session's current run, for its adapter."""

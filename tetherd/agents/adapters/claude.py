@@ -44,6 +44,7 @@ class ClaudeAdapter:
     name = "claude_subprocess"
     description = "Claude Code: the `claude` program, with whichever login it has"
     external = False
+    takes_images = True
     aliases = ("claude",)
     settings = (
         Setting(
