@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install start check agents test test-agents record faults bench clean
+.PHONY: help install start check agents test test-systemd test-agents record faults bench clean
 
 help: ## what there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tetherd needs Python 3.11 or newer: make PYTHON=python3.12 install" >&2; exit 1; }
@@ -42,6 +42,11 @@ record: agents ## what real agents say, anew, into tests/agents/transcripts
 	$(BIN)/python -m tests.agents.record
 
 faults: agents ## rounds of kill -9 with real processes: 100 with the demo agent, 50 with Claude Code
+
+test-systemd: $(READY) ## the service and its agents below a real systemd (root)
+	$(BIN)/python -m tests.systemd.boot
+
+faults: $(READY) ## 100 rounds of kill -9 with real processes
 	$(BIN)/python -m tests.faults.kills
 	$(BIN)/python -m tests.faults.claude_kills
 

@@ -172,12 +172,14 @@ class SessionLogs:
 
 @dataclass(frozen=True, slots=True)
 class DaemonStatus:
-    """`seq` and `epoch` name the log's newest entry: a follower may begin there."""
+    """`seq` and `epoch` name the log's newest entry: a follower may begin there. `unit` is the daemon's own in systemd,
+    None when nobody manages it."""
 
     version: str
     url: str | None
     started_at: datetime
     data_dir: str
+    unit: str | None
     epoch: str
     seq: int
     sessions: dict[SessionState, int]

@@ -75,6 +75,7 @@ def status(**changes: Any) -> tuple[int, Json]:
         "url": "http://localhost:8787",
         "started_at": AT.isoformat(),
         "data_dir": "/data",
+        "unit": None,
         "epoch": "e1",
         "seq": 41,
         "sessions": {"running": 2, "awaiting_approval": 1, "ended": 0},

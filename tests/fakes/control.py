@@ -226,7 +226,9 @@ class FakeControl:
             counts[view.session.state] = counts.get(view.session.state, 0) + 1
         pending = sum(view.state == "pending" for view in self.approvals.values())
         seq = self.entries[-1].seq if self.entries else 0
-        return ctl.DaemonStatus("1.0", "http://localhost:8787", NOON, "/data", self.epoch, seq, counts, pending, ())
+        return ctl.DaemonStatus(
+            "1.0", "http://localhost:8787", NOON, "/data", None, self.epoch, seq, counts, pending, ()
+        )
 
     def _session(self, session_id: SessionId, by: Actor | None = None) -> Session:
         if session_id not in self.views or (by is not None and not may_see(by, session_id)):

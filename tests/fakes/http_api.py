@@ -66,7 +66,7 @@ class Api:
                 "socket_uid": OUR_UID,
                 "is_agent_process": lambda pid: pid == AGENT_PID,
                 "request_stop": self._note_stop,
-                "default_adapter": "demo",
+                "default_adapter": lambda: "demo",
                 **settings,
             }
         )

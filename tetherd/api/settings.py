@@ -10,6 +10,7 @@ from dataclasses import dataclass
 class ApiSettings:
     """Fixed while the daemon runs.
 
+    default_adapter: what a session gets that names none, as the settings say now.
     allowed_hosts: what `Host` may say on TCP, in lower case, with the port where it is not the scheme's own.
     dev: TCP needs no token, if the client is a process of socket_uid on this host.
     is_agent_process: does this pid descend from a shim? Called for each request on the control socket, may read
@@ -24,7 +25,7 @@ class ApiSettings:
     socket_uid: int
     is_agent_process: Callable[[int], bool]
     request_stop: Callable[[], None]
-    default_adapter: str
+    default_adapter: Callable[[], str]
     body_limit: int = 1024 * 1024
     text_limit: int = 1024 * 1024
     images_limit: int = 15 * 1024 * 1024

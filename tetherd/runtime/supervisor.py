@@ -62,7 +62,12 @@ class TooManySessions(Rejected):
 class SessionSupervisor:
     """All sessions of this daemon. `describe` makes the status from what the supervisor itself cannot know."""
 
-    def __init__(self, world: World, describe: Callable[[int, dict[Any, int]], ctl.DaemonStatus], default_adapter: str):
+    def __init__(
+        self,
+        world: World,
+        describe: Callable[[int, dict[Any, int]], ctl.DaemonStatus],
+        default_adapter: Callable[[], str],
+    ) -> None:
         self._world = world
         self._describe = describe
         self._default_adapter = default_adapter
@@ -259,7 +264,7 @@ class SessionSupervisor:
             case ctl.ReadLogs():
                 return await self._logs(query)
             case ctl.ListAgents():
-                return await describe_agents(world.adapters, world.settings, self._default_adapter)
+                return await describe_agents(world.adapters, world.settings, self._default_adapter())
             case ctl.GetStatus():
                 counts = await world.views.counts()
                 return self._describe(await world.views.pending_approvals(), counts)

@@ -41,7 +41,7 @@ async def create_session(call: Call, body: NewSession) -> CreatedSession:
     if origin is not None and origin.vendor_session_id is None:
         raise NothingToFork(f"session {origin.session_id} has no conversation of its agent yet")
     adapter = body.adapter or (origin.adapter if origin else None)
-    adapter = adapter or (EXTERNAL if body.agent_type else call.settings.default_adapter)
+    adapter = adapter or (EXTERNAL if body.agent_type else call.settings.default_adapter())
     outcome = await call.control.submit(
         cmd.CreateSession(
             session_id=fresh_session_id(),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from tetherd.cli.call import Call, Json
 from tetherd.cli.commands.sessions import show_session
 from tetherd.cli.output import DONE, TRY_LATER, USAGE, Part, Refusal, Styled, ago
+from tetherd.cli.user_manager import is_running
 from tetherd.cli.words import state_word
 from tetherd.client.client import ApiError, DaemonUnreachable
 from tetherd.version import own_version
@@ -89,16 +90,27 @@ def shutdown(call: Call) -> int:
     running = f" {live} {'session runs' if live == 1 else 'sessions run'}." if live else ""
     call.confirm(f"Stop tetherd?{running}")
     answer = call.post("/api/shutdown")
+    unit = status["unit"]
     deadline = time.monotonic() + _SHUTDOWN_SECONDS
     while time.monotonic() < deadline:
-        try:
-            call.get("/api/status")
-        except DaemonUnreachable:
-            return call.answer(answer, "tetherd has stopped")
-        except ApiError:
-            pass  # it is on its way out
+        if _has_ended(call, unit):
+            kept = ["; the next command starts it again, unless: tetherctl service uninstall"] if unit else []
+            return call.answer(answer, "tetherd has stopped", *kept)
         time.sleep(0.1)
     raise Refusal("tetherd is still stopping", "look again with: tetherctl status", TRY_LATER)
+
+
+def _has_ended(call: Call, unit: str | None) -> bool:
+    """A unit is asked for of its manager: its socket would start it again."""
+    if unit is not None:
+        return not is_running(unit)
+    try:
+        call.get("/api/status")
+    except DaemonUnreachable:
+        return True
+    except ApiError:
+        pass  # it is on its way out
+    return False
 
 
 def status(call: Call) -> int:
