@@ -171,6 +171,15 @@ class SessionLogs:
 
 
 @dataclass(frozen=True, slots=True)
+class Isolation:
+    """How agents are kept: each in a unit of systemd, or as detached processes. `missing`: what they do without then,
+    in sentences."""
+
+    kind: Literal["units", "processes"]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonStatus:
     """`seq` and `epoch` name the log's newest entry: a follower may begin there. `unit` is the daemon's own in systemd,
     None when nobody manages it."""
@@ -180,6 +189,7 @@ class DaemonStatus:
     started_at: datetime
     data_dir: str
     unit: str | None
+    isolation: Isolation
     epoch: str
     seq: int
     sessions: dict[SessionState, int]

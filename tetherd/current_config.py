@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pydantic import SecretStr
 
 from tetherd.agents.environment import agent_environment
+from tetherd.agents.trust import Trust
 from tetherd.config import Adapter, Config
 from tetherd.settings import SETTINGS
 
@@ -15,8 +16,8 @@ AT_START = frozenset({"token", "hosts", "port", "data_dir"})
 
 
 class CurrentConfig:
-    """What the daemon goes by. `settings` and `environments`, by adapter, are live: whoever holds them sees each
-    change."""
+    """What the daemon goes by. `settings` and `environments`, by adapter, and `trust` are live: whoever holds them
+    sees each change."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class CurrentConfig:
         self.config = config
         self.settings: dict[str, Mapping[str, str]] = {}
         self.environments: dict[str, Mapping[str, str]] = {}
+        self.trust = Trust(())
         self._environ = environ
         self._adapters = adapters
         self._read = read
@@ -62,6 +64,7 @@ class CurrentConfig:
 
     def _apply(self, config: Config) -> None:
         self.config = config
+        self.trust.take(config.trusted_directories)
         for name, own in config.adapters.items():
             given = {**config.agent_environment, **own.environment}
             self.settings[name] = own.settings

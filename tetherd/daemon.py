@@ -20,14 +20,14 @@ import trio
 from tetherd import paths
 from tetherd.agents.ancestry import is_agent_process
 from tetherd.agents.host import ShimHost
-from tetherd.agents.trust import Trust
+from tetherd.agents.units import NoUnits, UserManager, find_user_manager
 from tetherd.api.app import create_app
 from tetherd.api.listeners import Listener
 from tetherd.api.listening import Listening
 from tetherd.api.server import serve
 from tetherd.api.settings import ApiSettings
 from tetherd.config import Config
-from tetherd.control import DaemonStatus, GetStatus
+from tetherd.control import DaemonStatus, GetStatus, Isolation
 from tetherd.current_config import CurrentConfig
 from tetherd.domain.session import LIVE
 from tetherd.errors import Misconfigured, Unavailable
@@ -94,19 +94,23 @@ async def run_daemon(
         tokens = await TokenStore.open(database, options.secrets)
         events = await EventLog.open(database)
         runs = RunStore(database)
-        host = ShimHost(config.data_dir, paths.runtime_dir(environ), daemon_epoch)
+        manager = await find_user_manager(environ)
+        units = manager if isinstance(manager, UserManager) else None
+        host = ShimHost(config.data_dir, paths.runtime_dir(environ), daemon_epoch, units=units)
         world = World(
             log=events,
             views=Views(database),
             runs=runs,
             agents=host,
             adapters=adapters,
-            trust=Trust(config.trusted_directories),
+            trust=current.trust,
             settings=current.settings,
             environments=current.environments,
         )
         url = f"http://localhost:{listening.port}"
-        describe = _describer(current, url, events, service, listening.warnings)
+        isolation = _isolation(manager)
+        log.info("agents are kept", kind=isolation.kind, missing="; ".join(isolation.missing) or "nothing")
+        describe = _describer(current, url, events, service, isolation, listening.warnings)
         supervisor = SessionSupervisor(world, describe, lambda: current.config.adapter)
         app = create_app(supervisor, tokens, _api_settings(current, options, listening, wishes))
         is_fresh = events.last_seq == 0
@@ -239,8 +243,19 @@ def _api_settings(current: CurrentConfig, options: Options, listening: Listening
     )
 
 
+def _isolation(manager: UserManager | NoUnits) -> Isolation:
+    if isinstance(manager, UserManager):
+        return Isolation("units", manager.missing)
+    return Isolation("processes", (f"no limits, no freezing and no control group for each agent: {manager.why}",))
+
+
 def _describer(
-    current: CurrentConfig, url: str, events: EventLog, service: Service, warnings: tuple[str, ...]
+    current: CurrentConfig,
+    url: str,
+    events: EventLog,
+    service: Service,
+    isolation: Isolation,
+    warnings: tuple[str, ...],
 ) -> Callable[[int, dict[Any, int]], DaemonStatus]:
     started_at = datetime.now(UTC)
 
@@ -251,6 +266,7 @@ def _describer(
             started_at=started_at,
             data_dir=str(current.config.data_dir),
             unit=service.unit,
+            isolation=isolation,
             epoch=events.epoch,
             seq=events.last_seq,
             sessions=sessions,

@@ -18,6 +18,9 @@ from tetherd.domain.session import Session, SessionState
 MAX_SEQ = 2**53 - 1
 """The largest integer that JavaScript reads without loss."""
 
+STOP_GRACE_SECONDS = 1.5
+"""Who says stop wants to see it stopped: with the killing it takes less than two seconds, whatever the agent does."""
+
 ID_PATTERNS = {
     "session_id": r"^s-[0-9a-z]{12}$",
     "approval_id": r"^a-[0-9a-f]{12}$",
@@ -119,7 +122,7 @@ class NewInput(Body):
 
 
 class StopWish(Body):
-    grace_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
+    grace_seconds: Annotated[float, Field(ge=0, le=60)] = STOP_GRACE_SECONDS
 
 
 class SessionsQuery(Query):

@@ -2,6 +2,8 @@
 
     python -I -S shim.py RUN_DIR SOCKET LOCK_FD     paths absolute; LOCK_FD "-": nobody locked for us, we lock
 
+A service manager that set NOTIFY_SOCKET hears when the agent runs, or cannot.
+
 Standard library only, and everything is imported at the start: an upgrade may replace the files below a running shim.
 It outlives the daemon; what it keeps in RUN_DIR and says on SOCKET is ABI 1. A frame is HEADER (size of the payload,
 kind) and its payload; the state that a slow daemon has not read is kept once, not queued. The exit status of the
@@ -448,6 +450,7 @@ class Shim:
     def _finish(self) -> None:
         assert self.status is not None
         self.status |= {"size": self.journal.size, "last_seq": self.input.last_seq, "at": time.time()}
+        self.status["oom_kills"] = oom_kills()
         try:
             write_json(f"{self.directory}/status.json", self.status, sync=True)
         except FileNotFoundError:
@@ -671,9 +674,31 @@ def hold(directory: str, path: str, umask: int) -> None:
                 shim.give_up(f"cannot write run.json: {error.strerror}")
             if os.path.exists(f"{directory}/revoked"):
                 shim.give_up("launched too late")
+        say_ready()
         shim.run()
         with contextlib.suppress(OSError):
             os.unlink(path)
+
+
+def say_ready() -> None:
+    """To the service manager, where one started us: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
+        if address:
+            sending.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
+
+
+def oom_kills() -> int:
+    """How often the kernel had to end a process of our control group for want of memory; 0 where it does not tell."""
+    try:
+        with open("/proc/self/cgroup") as file:
+            (group,) = [line.rstrip("\n")[3:] for line in file if line.startswith("0::")]
+        with open("/proc/self/mountinfo") as file:
+            (root, *_) = [line.split()[4] for line in file if " - cgroup2 " in line]
+        with open(f"{root}{group}/memory.events") as file:
+            return sum(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
+    except (OSError, ValueError):
+        return 0
 
 
 def describe(pid: int) -> dict[str, int | None]:

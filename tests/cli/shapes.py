@@ -76,6 +76,7 @@ def status(**changes: Any) -> tuple[int, Json]:
         "started_at": AT.isoformat(),
         "data_dir": "/data",
         "unit": None,
+        "isolation": {"kind": "units", "missing": []},
         "epoch": "e1",
         "seq": 41,
         "sessions": {"running": 2, "awaiting_approval": 1, "ended": 0},

@@ -348,6 +348,13 @@ class FakeHost:
             shim.vanish()
         return "held"
 
+    async def kill(self, run_id: RunId) -> None:
+        if run_id in self._machine.shims:
+            self._machine.shims[run_id].vanish()
+
+    async def usage(self, run_id: RunId) -> None:
+        return None
+
     async def release(self, run_id: RunId, cursor: int) -> None:
         await trio.lowlevel.checkpoint()
 

@@ -227,7 +227,17 @@ class FakeControl:
         pending = sum(view.state == "pending" for view in self.approvals.values())
         seq = self.entries[-1].seq if self.entries else 0
         return ctl.DaemonStatus(
-            "1.0", "http://localhost:8787", NOON, "/data", None, self.epoch, seq, counts, pending, ()
+            "1.0",
+            "http://localhost:8787",
+            NOON,
+            "/data",
+            None,
+            ctl.Isolation("processes", ()),
+            self.epoch,
+            seq,
+            counts,
+            pending,
+            (),
         )
 
     def _session(self, session_id: SessionId, by: Actor | None = None) -> Session:

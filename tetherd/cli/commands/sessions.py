@@ -50,7 +50,7 @@ def register(add: Callable[..., ArgumentParser]) -> None:
     command.add_argument("--image", metavar="FILE", action="append", default=[], help="goes with it; repeatable")
     _on_session(add, "interrupt", interrupt, "end the running turn; the agent stays", "tetherctl interrupt s-4k")
     command = _on_session(add, "stop", stop, "end the agent and all it started", "tetherctl stop s-4k --grace 30")
-    command.add_argument("--grace", metavar="SECONDS", type=float, help="time to end by itself, 0 to 60 (5)")
+    command.add_argument("--grace", metavar="SECONDS", type=float, help="time to end by itself, 0 to 60 (1.5)")
     _on_session(add, "resume", resume, "start the agent of an ended session again", "tetherctl resume s-4k")
     command = _on_session(add, "rename", rename, "give a session another name", 'tetherctl rename s-4k "Checkout"')
     command.add_argument("name", metavar="NAME")
