@@ -41,12 +41,10 @@ test-agents: agents ## every real agent through every step
 record: agents ## what real agents say, anew, into tests/agents/transcripts
 	$(BIN)/python -m tests.agents.record
 
-faults: agents ## rounds of kill -9 with real processes: 100 with the demo agent, 50 with Claude Code
-
 test-systemd: $(READY) ## the service and its agents below a real systemd (root)
 	$(BIN)/python -m tests.systemd.boot
 
-faults: $(READY) ## 100 rounds of kill -9 with real processes
+faults: agents ## rounds of kill -9 with real processes: 100 with the demo agent, 50 with Claude Code
 	$(BIN)/python -m tests.faults.kills
 	$(BIN)/python -m tests.faults.claude_kills
 

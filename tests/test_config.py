@@ -253,7 +253,7 @@ GUARDED = [setting.key for setting in ALL_SETTINGS if setting.guarded]
 
 @pytest.mark.parametrize("key", [*GUARDED, "TETHER_AGENT_API_BASE"])
 def test_guarded_settings_are_refused_in_a_work_tree_alone(places: Places, key: str) -> None:
-    value = "/w" if key.endswith("_DIRECTORIES") else "127.0.0.1"
+    value = {"TETHER_TRUSTED_DIRECTORIES": "/w", "TETHER_AGENT_LIMITS": "sandbox=no"}.get(key, "127.0.0.1")
     places.write(places.local, f"{key}={value}\n")
     places.read()
     places.git("init", "-q")

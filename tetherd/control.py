@@ -163,6 +163,21 @@ class AgentView:
 
 
 @dataclass(frozen=True, slots=True)
+class ResourcesView:
+    """What the processes of a session's agent use now, the holder's included.
+
+    `unit` is the agent's own in systemd, None for a detached process. `cpu_seconds` since its start.
+    """
+
+    session_id: SessionId
+    run_id: RunId
+    unit: str | None
+    memory_bytes: int
+    cpu_seconds: float
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionLogs:
     """The newest of what the agent wrote to stderr, and lines of its stdout that nobody understood."""
 
@@ -259,6 +274,13 @@ class ReadLogs(Query[SessionLogs]):
 @dataclass(frozen=True, slots=True)
 class ListAgents(Query["tuple[AgentView, ...]"]):
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class ListResources(Query["tuple[ResourcesView, ...]"]):
+    """Of every agent that runs, or of one session's."""
+
+    session_id: SessionId | None = None
 
 
 @dataclass(frozen=True, slots=True)

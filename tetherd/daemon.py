@@ -20,6 +20,7 @@ import trio
 from tetherd import paths
 from tetherd.agents.ancestry import is_agent_process
 from tetherd.agents.host import ShimHost
+from tetherd.agents.sandboxing import Sandbox, find_sandbox
 from tetherd.agents.units import NoUnits, UserManager, find_user_manager
 from tetherd.api.app import create_app
 from tetherd.api.listeners import Listener
@@ -96,7 +97,8 @@ async def run_daemon(
         runs = RunStore(database)
         manager = await find_user_manager(environ)
         units = manager if isinstance(manager, UserManager) else None
-        host = ShimHost(config.data_dir, paths.runtime_dir(environ), daemon_epoch, units=units)
+        sandbox = await find_sandbox(environ, config.data_dir, units)
+        host = ShimHost(config.data_dir, paths.runtime_dir(environ), daemon_epoch, units=units, sandbox=sandbox)
         world = World(
             log=events,
             views=Views(database),
@@ -106,9 +108,10 @@ async def run_daemon(
             trust=current.trust,
             settings=current.settings,
             environments=current.environments,
+            limits=lambda adapter: current.config.limits_of(adapter),
         )
         url = f"http://localhost:{listening.port}"
-        isolation = _isolation(manager)
+        isolation = _isolation(manager, sandbox)
         log.info("agents are kept", kind=isolation.kind, missing="; ".join(isolation.missing) or "nothing")
         describe = _describer(current, url, events, service, isolation, listening.warnings)
         supervisor = SessionSupervisor(world, describe, lambda: current.config.adapter)
@@ -243,10 +246,12 @@ def _api_settings(current: CurrentConfig, options: Options, listening: Listening
     )
 
 
-def _isolation(manager: UserManager | NoUnits) -> Isolation:
+def _isolation(manager: UserManager | NoUnits, sandbox: Sandbox) -> Isolation:
+    boxless = (f"no sandbox: {sandbox.why_not}",) if sandbox.why_not else ()
     if isinstance(manager, UserManager):
-        return Isolation("units", manager.missing)
-    return Isolation("processes", (f"no limits, no freezing and no control group for each agent: {manager.why}",))
+        return Isolation("units", manager.missing + boxless)
+    why = f"no limits and no control group for each agent: {manager.why}"
+    return Isolation("processes", (why, *boxless))
 
 
 def _describer(

@@ -8,18 +8,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from tetherd.control import AgentView, ApprovalView, Outcome, SessionView, TokenView
+from tetherd.control import AgentView, ApprovalView, Outcome, ResourcesView, SessionView, TokenView
 from tetherd.domain.approval import Approval, ApprovalKind, FileShown, Option, Resolution
+from tetherd.domain.commands import STOP_GRACE_SECONDS
 from tetherd.domain.ids import ApprovalId, Frozen, Role, RunId, SessionId
 from tetherd.domain.images import MOST, Image
+from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
 from tetherd.domain.session import Session, SessionState
 
 MAX_SEQ = 2**53 - 1
 """The largest integer that JavaScript reads without loss."""
-
-STOP_GRACE_SECONDS = 1.5
-"""Who says stop wants to see it stopped: with the killing it takes less than two seconds, whatever the agent does."""
 
 ID_PATTERNS = {
     "session_id": r"^s-[0-9a-z]{12}$",
@@ -86,6 +85,7 @@ class NewSession(Body):
     fork_of: SessionIdText | None = None
     vendor_session_id: VendorId | None = None
     approval_mode: Mode = Mode.ASK
+    limits: Limits = NO_LIMITS
     start: bool = False
 
     @model_validator(mode="after")
@@ -322,6 +322,14 @@ class Stopping(Frozen):
 
 class AgentList(Frozen):
     agents: tuple[AgentView, ...]
+
+
+class ResourcesQuery(Query):
+    session: SessionIdText | None = None
+
+
+class ResourcesList(Frozen):
+    resources: tuple[ResourcesView, ...]
 
 
 class NewToken(Body):

@@ -52,6 +52,7 @@ def environ() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def daemon(environ: dict[str, str]) -> Iterator[StubDaemon]:
     with stub_daemon(control_socket(environ)) as stub:
+        stub.answer("GET /api/resources", (200, {"resources": []}))
         yield stub
 
 

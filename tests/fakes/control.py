@@ -197,6 +197,8 @@ class FakeControl:
                 return tuple(
                     ctl.AgentView(n, f"the {n} agent", f, None, None, n == "demo") for n, f in ADAPTERS.items()
                 )
+            case ctl.ListResources(session_id=session_id):
+                return self._resources(session_id)
             case ctl.GetStatus():
                 return self._status()
             case _:
@@ -238,6 +240,15 @@ class FakeControl:
             counts,
             pending,
             (),
+        )
+
+    def _resources(self, session_id: SessionId | None) -> tuple[ctl.ResourcesView, ...]:
+        if session_id is not None and session_id not in self.views:
+            raise ctl.NotFound(f"no session {session_id}")
+        return tuple(
+            ctl.ResourcesView(one, RunId("r-1"), f"tether-agent-r-{one}.service", 2**20, 1.5, 3)
+            for one in self.views
+            if session_id in (None, one)
         )
 
     def _session(self, session_id: SessionId, by: Actor | None = None) -> Session:

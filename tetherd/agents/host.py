@@ -21,6 +21,7 @@ from tetherd.agents.cgroup import Usage, measure
 from tetherd.agents.launcher import Spawn, launch, spawn_detached
 from tetherd.agents.process import HeldAgent, hold
 from tetherd.agents.rundir import RunDir
+from tetherd.agents.sandboxing import NO_SANDBOX, Sandbox
 from tetherd.agents.units import UserManager
 from tetherd.domain.ids import RunId
 from tetherd.errors import Unavailable
@@ -49,6 +50,7 @@ class ShimHost:
         daemon_epoch: int,
         *,
         units: UserManager | None = None,
+        sandbox: Sandbox = NO_SANDBOX,
         spawn: Spawn = spawn_detached,
     ) -> None:
         """`daemon_epoch` rises with every start of the daemon: a shim listens to the newest. With `units` each agent
@@ -57,9 +59,12 @@ class ShimHost:
         self._runtime_dir = runtime_dir.absolute()
         self._epoch = daemon_epoch
         self._units = units
+        self._sandbox = sandbox
         self._spawn = spawn
 
     async def launch(self, run_id: RunId, launching: Launch) -> None:
+        if launching.limits.sandbox:
+            launching = self._sandbox.wrap(launching)
         marked = replace(launching, environment={**launching.environment, RUN_VARIABLE: run_id})
         await launch(self._directory(run_id), self._socket(run_id), run_id, marked, self._spawn, self._units)
 

@@ -65,28 +65,37 @@ class UserManager:
         words += [f"--unit={unit_of(run_id)}", f"--description=Tether agent, run {run_id}"]
         words += [f"--property={one}" for one in (*PROPERTIES, *_limiting(limits))]
         words += [f"--setenv={key}={value}" for key, value in SHIM_ENVIRONMENT.items()]
-        # systemd would put the values of variables where it sees a dollar
-        words += ["--", *(word.replace("$", "$$") for word in command.argv)]
-        code, said = await self._run(words, START_SECONDS)
+        words += ["--", *map(_literally, command.argv)]
+        code, said = await self._ask(words, START_SECONDS)
         if code != 0:
             raise Unavailable(f"systemd did not start the agent's unit: {said}")
 
+    async def run(self, words: list[str]) -> tuple[int, str]:
+        """Run a program in a unit of its own to its end: its exit code, and the first line of what it said."""
+        front = ["systemd-run", "--user", "--quiet", "--collect", "--wait", "--pipe", "--slice=tether.slice", "--"]
+        return await self._ask([*front, *map(_literally, words)], START_SECONDS)
+
     async def is_active(self, run_id: RunId) -> bool:
         """Does the unit run, or is it about to?"""
-        code, _ = await self._run(["systemctl", "--user", "is-active", unit_of(run_id)], ASK_SECONDS)
+        code, _ = await self._ask(["systemctl", "--user", "is-active", unit_of(run_id)], ASK_SECONDS)
         if code == 0:
             return True
-        _, state = await self._run(_show(run_id, "ActiveState"), ASK_SECONDS)
+        _, state = await self._ask(_show(run_id, "ActiveState"), ASK_SECONDS)
         return state in ("activating", "deactivating", "reloading")
 
     async def kill(self, run_id: RunId) -> None:
         """SIGKILL to all that is in the unit, the shim included; nothing when there is no such unit."""
         # --kill-who: the name that 252 knows; newer ones take it, too
         words = ["systemctl", "--user", "kill", "--kill-who=all", "--signal=SIGKILL", unit_of(run_id)]
-        await self._run(words, ASK_SECONDS)
+        await self._ask(words, ASK_SECONDS)
 
-    async def _run(self, words: list[str], seconds: float) -> tuple[int, str]:
-        return await _run(words, seconds, self._environ)
+    async def _ask(self, words: list[str], seconds: float) -> tuple[int, str]:
+        return await run(words, seconds, self._environ)
+
+
+def _literally(word: str) -> str:
+    """systemd would put the value of a variable where it sees a dollar."""
+    return word.replace("$", "$$")
 
 
 def unit_of(run_id: RunId) -> str:
@@ -98,7 +107,7 @@ async def find_user_manager(environ: Mapping[str, str]) -> UserManager | NoUnits
     passed = {key: environ[key] for key in _PASSED if key in environ}
     if "XDG_RUNTIME_DIR" not in passed:
         return NoUnits("there is no XDG_RUNTIME_DIR, where a user's systemd would be")
-    code, said = await _run(["systemctl", "--user", "show", "--property=Version", "--value"], ASK_SECONDS, passed)
+    code, said = await run(["systemctl", "--user", "show", "--property=Version", "--value"], ASK_SECONDS, passed)
     if code != 0:
         return NoUnits(f"no systemd of this user answers: {said}")
     version = re.match(r"\d+", said)
@@ -106,10 +115,10 @@ async def find_user_manager(environ: Mapping[str, str]) -> UserManager | NoUnits
         return NoUnits(f"systemd {said} is too old, {OLDEST_VERSION} is needed")
     trial = ["systemd-run", "--user", "--quiet", "--collect", "--wait", "--slice=tether.slice"]
     trial += [f"--property={one}" for one in _limiting(Limits(memory_max_bytes=2**30, tasks_max=64))]
-    code, said = await _run([*trial, "--", "/bin/true"], START_SECONDS, passed)
+    code, said = await run([*trial, "--", "/bin/true"], START_SECONDS, passed)
     if code != 0:
         return NoUnits(f"systemd starts no unit for us: {said}")
-    _, group = await _run(["systemctl", "--user", "show", "--property=ControlGroup", "--value"], ASK_SECONDS, passed)
+    _, group = await run(["systemctl", "--user", "show", "--property=ControlGroup", "--value"], ASK_SECONDS, passed)
     return UserManager(passed, _controllers(group))
 
 
@@ -136,7 +145,7 @@ def _show(run_id: RunId, name: str) -> list[str]:
     return ["systemctl", "--user", "show", f"--property={name}", "--value", unit_of(run_id)]
 
 
-async def _run(words: list[str], seconds: float, environ: Mapping[str, str]) -> tuple[int, str]:
+async def run(words: list[str], seconds: float, environ: Mapping[str, str]) -> tuple[int, str]:
     """Exit code, and the first line of what was said."""
     with trio.move_on_after(seconds):
         try:
@@ -146,5 +155,6 @@ async def _run(words: list[str], seconds: float, environ: Mapping[str, str]) -> 
         except OSError as error:
             return 127, f"cannot run {words[0]}: {error.strerror}"
         said = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
-        return done.returncode, said[0] if said else f"exit code {done.returncode}" if done.returncode else ""
+        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+        return done.returncode, said[0] if said else f"{words[0]}: {how}" if done.returncode else ""
     return 124, f"{words[0]} does not answer"

@@ -87,7 +87,9 @@ class NotAChoice(Rejected):
 
 
 def create(command: cmd.CreateSession) -> Decision:
-    """The first event of a session."""
+    """The first event of a session. Raises NoAgentToLimit."""
+    if command.external:
+        command.limits.require_none()
     event = ev.SessionCreated(
         name=command.name,
         adapter=command.adapter,
@@ -99,6 +101,7 @@ def create(command: cmd.CreateSession) -> Decision:
         agent_type=command.agent_type,
         vendor_session_id=command.vendor_session_id,
         fork_of=command.fork_of,
+        limits=command.limits,
     )
     events: tuple[ev.Event, ...] = (event,)
     if command.note is not None:

@@ -16,6 +16,7 @@ from typing_extensions import TypeAliasType
 from tetherd.domain.approval import Answer, Approval, By
 from tetherd.domain.ids import Actor, ApprovalId, Frozen, InputId, RunId, SessionId
 from tetherd.domain.images import ImageRef
+from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
 
 
@@ -50,6 +51,7 @@ class SessionCreated(Fact):
     """A conversation that the agent has already, to be continued."""
     fork_of: str | None = None
     """A conversation of the agent of which this one begins as a copy."""
+    limits: Limits = NO_LIMITS
 
 
 class SessionStarted(Fact):

@@ -13,6 +13,7 @@ from typing import Any
 from tetherd.domain import events as ev
 from tetherd.domain.approval import Approval
 from tetherd.domain.ids import Actor, ApprovalId, Frozen, InputId, RunId, SessionId
+from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
 
 
@@ -117,6 +118,8 @@ class Session(Frozen):
     vendor_session_id: str | None = None
     fork_of: str | None = None
     """The agent's conversation that the first run copies."""
+    limits: Limits = NO_LIMITS
+    """What was asked for this session; the settings' limits are below them."""
     turn_open: bool = False
     turns: int = 0
     open_approvals: tuple[Approval, ...] = ()
@@ -153,6 +156,7 @@ def born(session_id: SessionId, event: ev.SessionCreated) -> Session:
         agent_type=event.agent_type,
         vendor_session_id=event.vendor_session_id,
         fork_of=event.fork_of,
+        limits=event.limits,
     )
 
 

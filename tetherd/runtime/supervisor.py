@@ -265,11 +265,29 @@ class SessionSupervisor:
                 return await self._logs(query)
             case ctl.ListAgents():
                 return await describe_agents(world.adapters, world.settings, self._default_adapter())
+            case ctl.ListResources(session_id=session_id):
+                return await self._resources(session_id)
             case ctl.GetStatus():
                 counts = await world.views.counts()
                 return self._describe(await world.views.pending_approvals(), counts)
             case _:
                 raise TypeError(f"no answer to {type(query).__name__}")
+
+    async def _resources(self, session_id: SessionId | None) -> tuple[ctl.ResourcesView, ...]:
+        if session_id is not None:
+            await self._world.views.session(session_id)
+        found = []
+        for session in [actor.session for actor in self._actors.values()]:
+            if session.run_id is None or session.external or session_id not in (None, session.session_id):
+                continue
+            used = await self._world.agents.usage(session.run_id)
+            if used is not None:
+                found.append(
+                    ctl.ResourcesView(
+                        session.session_id, session.run_id, used.unit, used.memory_bytes, used.cpu_seconds, used.tasks
+                    )
+                )
+        return tuple(found)
 
     async def _logs(self, query: ctl.ReadLogs) -> ctl.SessionLogs:
         view = await self._world.views.session(query.session_id)

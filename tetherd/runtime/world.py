@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tetherd.agents.missing import MissingAdapter
 from tetherd.agents.trust import Trust
 from tetherd.control import fresh_run_id
 from tetherd.domain.ids import RunId
+from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.session import Session
 from tetherd.errors import Misconfigured, Rejected
 from tetherd.plugin import AgentAdapter, Launch, LaunchSpec, takes_images
@@ -51,6 +52,8 @@ class World:
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What an adapter's agents get of our environment, by the adapter's name."""
+    limits: Callable[[str], Limits] = lambda _adapter: NO_LIMITS
+    """What the settings say of an adapter's agents."""
     fresh_run_id: Callable[[], RunId] = fresh_run_id
 
     def adapter(self, name: str) -> AgentAdapter:
@@ -85,4 +88,4 @@ class World:
         except Misconfigured as error:
             raise CannotLaunch(str(error)) from error
         self.conversations.open(session.adapter, launch.conversation, session.session_id)
-        return launch
+        return replace(launch, limits=session.limits.over(self.limits(session.adapter)))

@@ -14,7 +14,7 @@ import trio
 
 from tests.agents.holding import fresh_run, holding, python, read_all, read_lines
 from tests.e2e.daemon import messages, until
-from tests.systemd.inside.managed import SERVICE, ManagedDaemon, journal, shown, systemctl
+from tests.systemd.inside.managed import HOME, RUNTIME, SERVICE, ManagedDaemon, journal, shown, systemctl
 from tetherd.agents.cgroup import ROOT
 from tetherd.agents.host import ShimHost
 from tetherd.agents.process import RunStatus
@@ -123,6 +123,44 @@ def test_uninstalling_leaves_agents_at_work_for_whoever_comes(daemon: ManagedDae
     asked = daemon.wait_for_approval(session_id)
     daemon.post(f"/api/approvals/{asked['approval_id']}/decision", {"decision": "approve"})
     daemon.wait_for_text(session_id, "verdict: approve")
+
+
+def test_limits_of_the_settings_of_an_adapter_and_of_a_session(daemon: ManagedDaemon) -> None:
+    daemon.configure("TETHER_AGENT_LIMITS=tasks_max=400,memory_max=1G,demo.memory_max=2G\n")
+    systemctl("reload", SERVICE)
+    until(lambda: "settings reloaded" in journal(), "the reload")
+    session_id = daemon.new_session("@sleep 100", limits={"cpu_weight": 20, "tasks_max": 300})
+    (unit,) = until(daemon.agent_units, "the unit")
+    until(daemon.agents, "the agent")
+    assert [shown(unit, name) for name in ("MemoryMax", "TasksMax", "CPUWeight")] == [str(2**31), "300", "20"]
+    (used,) = daemon.get(f"/api/resources?session={session_id}")["resources"]
+    assert (used["session_id"], used["unit"]) == (session_id, unit)
+    assert used["memory_bytes"] > 2**20 and used["tasks"] >= 2
+    said = daemon.tetherctl("status", session_id).stdout
+    assert "limits     300 processes and threads, CPU weight 20" in said
+    assert f"in {unit}" in said
+    assert "1 agent uses" in daemon.tetherctl("status").stdout
+
+
+@pytest.mark.sample
+def test_an_agent_in_a_sandbox_reaches_neither_us_nor_the_manager(daemon: ManagedDaemon) -> None:
+    isolation = daemon.get("/api/status")["isolation"]
+    assert not [why for why in isolation["missing"] if "sandbox" in why]
+    for limits, sees in (({}, True), ({"sandbox": True}, False)):
+        command = (
+            f"test -e {daemon.data_dir}/tether.db && test -S {RUNTIME}/tetherd/control.sock && systemctl --user is-active"
+            f" {SERVICE} && test -e /proc/{daemon.pid}/cgroup"
+        )
+        done = HOME / f"seen-{sees}"
+        session_id = daemon.new_session(f"run {command}; echo $? > {done}", limits=limits)
+        asked = daemon.wait_for_approval(session_id)
+        daemon.post(f"/api/approvals/{asked['approval_id']}/decision", {"decision": "approve"})
+        until(lambda done=done: done.exists() and done.read_text(), "the command")
+        assert (done.read_text() == "0\n") == sees
+        done.unlink()
+        daemon.tetherctl("stop", session_id)
+        assert daemon.wait_for_state(session_id, "ended")["ending"]["reason"] == "stopped"
+        until(lambda: not daemon.agents() | daemon.shims(), "all of it to be gone")
 
 
 def test_the_status_says_how_agents_are_kept(daemon: ManagedDaemon) -> None:

@@ -54,6 +54,7 @@ async def create_session(call: Call, body: NewSession) -> CreatedSession:
             agent_type=body.agent_type,
             vendor_session_id=body.vendor_session_id,
             fork_of=origin.vendor_session_id if origin else None,
+            limits=body.limits.over(origin.limits) if origin else body.limits,
             key=call.key_for(cmd.CreateSession),
         )
     )

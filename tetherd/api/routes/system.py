@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from tetherd.api.route import Call, Route, Who
-from tetherd.control import DaemonStatus, GetStatus, ListAgents
+from tetherd.control import DaemonStatus, GetStatus, ListAgents, ListResources
 from tetherd.domain.ids import SessionId
-from tetherd.schema import AgentList, CreatedToken, Health, NewToken, Nothing, Stopping, TokenBody, TokenList
+from tetherd.schema import (
+    AgentList,
+    CreatedToken,
+    Health,
+    NewToken,
+    Nothing,
+    ResourcesList,
+    ResourcesQuery,
+    Stopping,
+    TokenBody,
+    TokenList,
+)
 from tetherd.version import own_version
 
 
@@ -30,6 +41,12 @@ async def list_agents(call: Call) -> AgentList:
     return AgentList(agents=await call.control.ask(ListAgents()))
 
 
+async def list_resources(call: Call, query: ResourcesQuery) -> ResourcesList:
+    """What agents use of the machine now: memory, processor time, processes and threads."""
+    session_id = SessionId(query.session) if query.session else None
+    return ResourcesList(resources=await call.control.ask(ListResources(session_id)))
+
+
 async def list_tokens(call: Call) -> TokenList:
     """All tokens, without their secrets, oldest first."""
     return TokenList(tokens=tuple(TokenBody.of(view) for view in await call.tokens.list()))
@@ -52,6 +69,7 @@ ROUTES = (
     Route(method="GET", path="/status", handler=get_status, who=Who.PERSON),
     Route(method="POST", path="/shutdown", handler=shut_down, status=202, who=Who.OWNER),
     Route(method="GET", path="/agents", handler=list_agents, who=Who.PERSON, has_etag=True),
+    Route(method="GET", path="/resources", handler=list_resources, who=Who.PERSON, refuses=frozenset({404})),
     Route(method="GET", path="/tokens", handler=list_tokens, who=Who.OWNER),
     Route(
         method="POST",

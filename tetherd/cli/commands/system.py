@@ -13,6 +13,7 @@ from tetherd.cli.output import DONE, TRY_LATER, USAGE, Part, Refusal, Styled, ag
 from tetherd.cli.user_manager import is_running
 from tetherd.cli.words import state_word
 from tetherd.client.client import ApiError, DaemonUnreachable
+from tetherd.sizes import show_size
 from tetherd.version import own_version
 
 _SHUTDOWN_SECONDS = 30.0
@@ -121,6 +122,7 @@ def status(call: Call) -> int:
     if terminal.as_json:
         terminal.record(found)
         return DONE
+    resources = call.get("/api/resources")["resources"]
     terminal.line(
         f"tetherd {found['version']} at {found['url'] or 'its control socket'}, up {ago(found['started_at'])}"
     )
@@ -130,6 +132,12 @@ def status(call: Call) -> int:
     some = Styled("you", f"{waiting} {verb} for you")
     terminal.line("approvals  ", *((some, ": tetherctl approvals") if waiting else ("none waits",)))
     terminal.line(f"data       {found['data_dir']}")
+    if resources:
+        memory, tasks = (sum(one[what] for one in resources) for what in ("memory_bytes", "tasks"))
+        agents = "1 agent uses" if len(resources) == 1 else f"{len(resources)} agents use"
+        terminal.line(f"uses       {agents} {show_size(memory)} of memory, {tasks} processes and threads")
+    for missing in found["isolation"]["missing"]:
+        terminal.line(f"missing    {missing}")
     for warning in found["warnings"]:
         terminal.line(Styled("bad", "warning    "), warning)
     return DONE
