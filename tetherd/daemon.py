@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ from tetherd.current_config import CurrentConfig
 from tetherd.domain.session import LIVE
 from tetherd.errors import Misconfigured, Unavailable
 from tetherd.logconfig import configure_logging, get_logger
+from tetherd.metrics import Metrics
 from tetherd.plugin import AgentAdapter
+from tetherd.runtime.restart import Restart, run_with_restarts
 from tetherd.runtime.supervisor import SessionSupervisor
 from tetherd.runtime.world import World
 from tetherd.service import Service
@@ -115,7 +118,10 @@ async def run_daemon(
         log.info("agents are kept", kind=isolation.kind, missing="; ".join(isolation.missing) or "nothing")
         describe = _describer(current, url, events, service, isolation, listening.warnings)
         supervisor = SessionSupervisor(world, describe, lambda: current.config.adapter)
-        app = create_app(supervisor, tokens, _api_settings(current, options, listening, wishes))
+        metrics = Metrics(events.last_seq)
+        database.on_commit.append(metrics.committed)
+        scrape = partial(metrics.render, supervisor)
+        app = create_app(supervisor, tokens, _api_settings(current, options, listening, wishes, scrape))
         is_fresh = events.last_seq == 0
         async with wishes.heard(), trio.open_nursery() as services:
             servers_stop = trio.Event()
@@ -133,6 +139,8 @@ async def run_daemon(
                     ready.start_soon(on_ready, Daemon(supervisor, url, config.data_dir, is_fresh))
                     ready.start_soon(_tell_status_forever, service, supervisor)
                     ready.start_soon(_reload_forever, wishes, current, options, service)
+                    count = partial(metrics.count_forever, supervisor)
+                    ready.start_soon(run_with_restarts, "metrics", count, Restart.PERMANENT)
                     await wishes.stop.wait()
                     ready.cancel_scope.cancel()
                 service.stopping()
@@ -232,7 +240,13 @@ def _require_safe(config: Config, options: Options) -> None:
         raise Misconfigured("--dev needs no token, so it listens on loopback only: leave out --host")
 
 
-def _api_settings(current: CurrentConfig, options: Options, listening: Listening, wishes: _Wishes) -> ApiSettings:
+def _api_settings(
+    current: CurrentConfig,
+    options: Options,
+    listening: Listening,
+    wishes: _Wishes,
+    metrics: Callable[[int, str], Awaitable[tuple[bytes, str]]],
+) -> ApiSettings:
     names = {"localhost", *(f"[{host}]" if ":" in host else host for host in listening.hosts)}
     port = listening.port
     return ApiSettings(
@@ -243,6 +257,7 @@ def _api_settings(current: CurrentConfig, options: Options, listening: Listening
         is_agent_process=is_agent_process,
         request_stop=wishes.leave,
         default_adapter=lambda: current.config.adapter,
+        metrics=metrics,
     )
 
 

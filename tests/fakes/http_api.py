@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from werkzeug.datastructures import Headers
@@ -12,6 +13,7 @@ from werkzeug.datastructures import Headers
 from tests.fakes.control import FakeControl, FakeTokens
 from tetherd.api.app import ApiSettings, create_app
 from tetherd.domain.ids import Role, SessionId
+from tetherd.metrics import Metrics
 
 HOST = "localhost:8787"
 OUR_UID = 1000
@@ -56,6 +58,7 @@ class Api:
 
     def __init__(self, **settings: Any) -> None:
         self.control = FakeControl()
+        self.metrics = Metrics(0)
         self.tokens = FakeTokens()
         self.stops = 0
         self.settings = ApiSettings(
@@ -67,6 +70,7 @@ class Api:
                 "is_agent_process": lambda pid: pid == AGENT_PID,
                 "request_stop": self._note_stop,
                 "default_adapter": lambda: "demo",
+                "metrics": partial(self.metrics.render, self.control),
                 **settings,
             }
         )

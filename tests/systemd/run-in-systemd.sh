@@ -212,7 +212,7 @@ say "systemd $("${IN[@]}" systemctl --version | sed -n 1p | cut -d' ' -f2,3) up 
 if [ "$VERBOSE" = 1 ]; then "${IN[@]}" systemctl --no-pager --failed --no-legend >&2 || true; fi
 
 # the command runs as a transient unit of the inner system manager with a PAM session, so it is
-# in a realistic cgroup; --pipe hands it OUR stdio
+# in a realistic cgroup; --pipe hands it OUR stdio. Not Type=exec: with PAM, 252 never sees that it has begun
 if [ "$ASROOT" = 1 ]; then AS=(); else
 AS=(-p User="$TESTUSER" -p PAMName=systemd-user
     -E HOME="/home/$TESTUSER" -E USER="$TESTUSER" -E LOGNAME="$TESTUSER" -E SHELL=/bin/bash
@@ -220,7 +220,7 @@ AS=(-p User="$TESTUSER" -p PAMName=systemd-user
     -p WorkingDirectory="/home/$TESTUSER"); fi
 set +e
 timeout --foreground --signal=TERM --kill-after=5 "$TIMEOUT" \
-  "${IN[@]}" systemd-run --quiet --pipe --wait --collect --unit=tether-test-script --service-type=exec \
+  "${IN[@]}" systemd-run --quiet --pipe --wait --collect --unit=tether-test-script --service-type=simple \
     ${AS[@]+"${AS[@]}"} -E LANG=C.UTF-8 -E PATH="$PATH" -E TETHER_IN_SYSTEMD=1 -p KillMode=control-group -p TimeoutStopSec=5 \
     ${ENVS[@]+"${ENVS[@]}"} -- "$@" <&0 &
 RUN=$!; wait $RUN; RC=$?     # in the background, so that a signal's trap runs at once

@@ -110,7 +110,7 @@ class ShimHost:
             return None
         pid, start = run["shim"]["pid"], run["shim"]["start_ticks"]
         stat = shim.stat_of(pid)
-        if stat is None or stat[2] != start:
+        if stat is None or stat[2] != start or stat[1] in "ZX":
             return None
         return await trio.to_thread.run_sync(measure, pid)
 

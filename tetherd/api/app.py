@@ -18,6 +18,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound, UnsupportedMediaType
 from tetherd.api.auth import Caller, identify, refuse_foreign_pages, require_our_name
 from tetherd.api.body import read_json
 from tetherd.api.connection import TetherHTTPConnection
+from tetherd.api.metrics import METRICS
 from tetherd.api.openapi import ROUTES
 from tetherd.api.problems import Invalid, handle_problems
 from tetherd.api.route import PREFIX, Call, Route, Who, matches_id, shape_of
@@ -67,10 +68,12 @@ def create_app(control: Control, tokens: Tokens, settings: ApiSettings) -> Quart
         endpoint = _Endpoint.of(route, control, tokens, settings, streams)
         _register(app, PREFIX + route.path, route.method, route.handler.__name__, endpoint.answer)
     _register(app, "/", "GET", "page", page)
+    scrape = _Endpoint.of(METRICS, control, tokens, settings, streams)
+    _register(app, METRICS.path, METRICS.method, METRICS.handler.__name__, scrape.answer)
 
     async def check_boundary() -> None:
         require_our_name(request, settings)
-        if request.path.startswith(PREFIX):
+        if request.path.startswith((PREFIX, METRICS.path)):
             refuse_foreign_pages(request)
 
     async def finish(response: Response) -> Response:
@@ -111,7 +114,7 @@ class _Endpoint:
     def of(cls, route: Route, control: Control, tokens: Tokens, settings: ApiSettings, streams: Streams) -> _Endpoint:
         shape = shape_of(route)
         body = None if shape.body is None else TypeAdapter(shape.body)
-        gives = None if shape.answer is None or route.is_stream else TypeAdapter(shape.answer)
+        gives = None if shape.answer in (None, Response) or route.is_stream else TypeAdapter(shape.answer)
         return cls(route, shape.query, body, gives, control, tokens, settings, streams)
 
     async def answer(self, **ids: str) -> Response:

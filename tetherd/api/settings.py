@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 class ApiSettings:
     """Fixed while the daemon runs.
 
+    metrics: a scrape's text and content type, for so many open streams and an Accept header.
     default_adapter: what a session gets that names none, as the settings say now.
     allowed_hosts: what `Host` may say on TCP, in lower case, with the port where it is not the scheme's own.
     dev: TCP needs no token, if the client is a process of socket_uid on this host.
@@ -26,6 +27,7 @@ class ApiSettings:
     is_agent_process: Callable[[int], bool]
     request_stop: Callable[[], None]
     default_adapter: Callable[[], str]
+    metrics: Callable[[int, str], Awaitable[tuple[bytes, str]]]
     body_limit: int = 1024 * 1024
     text_limit: int = 1024 * 1024
     images_limit: int = 15 * 1024 * 1024

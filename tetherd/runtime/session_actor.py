@@ -24,6 +24,7 @@ from tetherd.logconfig import get_logger
 from tetherd.plugin import Launch, TextDelta
 from tetherd.runtime.active_run import ActiveRun
 from tetherd.runtime.inbox import ActorGone, Inbox, Slot
+from tetherd.runtime.operators_log import log_events
 from tetherd.runtime.run_driver import Acked, CaughtUp, Gone, Heard, RunDriver, RunReport
 from tetherd.runtime.world import World
 from tetherd.storage.eventlog import Append, Frame
@@ -228,6 +229,7 @@ class SessionActor:
                 self._world.conversations.close(self.session.session_id)
             raise
         self.session = decision.session
+        log_events(self.session.session_id, events)
         self._remember_prompts(decision)
         if run:
             run.committed(frames)

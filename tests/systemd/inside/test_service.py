@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -239,3 +240,21 @@ def test_it_stops_in_time_and_sigabrt_is_not_needed(daemon: ManagedDaemon) -> No
         assert again.pid not in (None, pid)
         os.kill(again.pid or 0, signal.SIGTERM)  # from whomever: systemd starts the next one
         until(lambda: again.pid not in (None, pid) and again.state == "active", "the next life")
+
+
+def test_the_journal_can_be_asked_for_a_session_and_an_approval(daemon: ManagedDaemon) -> None:
+    session_id = daemon.new_session("@hold")
+    other = daemon.new_session("@echo a")
+    daemon.wait_for_text(other, "echo 1 ")
+    asked = daemon.wait_for_approval(session_id)
+    daemon.post(f"/api/approvals/{asked['approval_id']}/decision", {"decision": "approve"})
+    until(lambda: "approval closed" in journal(f"TETHER_APPROVAL={asked['approval_id']}"), "its line")
+    assert journal(f"TETHER_APPROVAL={asked['approval_id']}").count("\n") == 2
+    said = journal(f"TETHER_SESSION={session_id}")
+    assert f"session={session_id}" in said
+    assert other not in said
+    done = daemon.tetherctl("service", "logs", "--session", session_id)
+    assert "approval closed" in done.stdout, done.stderr
+    fields = json.loads(journal("--output=json", f"TETHER_APPROVAL={asked['approval_id']}").splitlines()[-1])
+    assert (fields["TETHER_ANSWER"], fields["TETHER_BY"], fields["PRIORITY"]) == ("approve", "actor", "6")
+    assert "Z info" not in journal()
