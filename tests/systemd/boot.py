@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.agents import programs
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RUNNER = HERE / "run-in-systemd.sh"
@@ -28,7 +30,10 @@ def missing() -> str | None:
 
 def run_inside(words: Sequence[str], *options: str) -> int:
     """pytest on the tests in inside/, as the test user; the exit code."""
-    command = [RUNNER, "--timeout", str(TIMEOUT_SECONDS), "--setenv", "INSIDE_TEST_SYSTEMD=1", *options, "--"]
+    command = [RUNNER, "--timeout", str(TIMEOUT_SECONDS), "--setenv", "INSIDE_TEST_SYSTEMD=1", *options]
+    if programs.home().is_dir():
+        command += ["--readable", programs.home(), "--setenv", f"{programs.PLACE}={programs.home()}"]
+    command.append("--")
     # systemd expands `$` in what it runs, so nothing is left to a shell; caches go with the overlay
     pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", HERE / "inside", *words]
     return subprocess.run([*command, "env", "-C", ROOT, *pytest]).returncode

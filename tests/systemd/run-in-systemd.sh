@@ -6,6 +6,7 @@
 #
 #   -e, --setenv K=V     environment of the command
 #   -o, --out DIR        directory that the command may write to for good, at the same path
+#   -r, --readable DIR   directory below /root that the user may look into: what is there is otherwise hidden
 #   -t, --timeout SECS   limit of the whole run                        (default: 300) -> exit 124
 #       --as-root        run the command as root of that system instead of the user
 #       --lower DIR      another root file system instead of /         (such as a debootstrap tree)
@@ -65,6 +66,9 @@ if [ "${1-}" = --stage2 ]; then
       case ${d##*/} in .pyenv|.cargo|.rustup|.nvm|'*'|'.[!.]*') ;; *) [ -e "$d" ] && chmod go-rwx "$d" ;; esac
     done; chmod 0711 "$R/root"
   fi
+  for d in ${READABLE-}; do
+    while [ "$d" != / ] && [ -n "$d" ]; do chmod a+x "$R$d"; d=$(dirname "$d"); done
+  done
   # -- units: a minimal, quiet, fast system ----------------------------------------------------
   mkdir -p "$R/etc/systemd/system" "$R/etc/systemd/journald.conf.d" "$R/etc/tmpfiles.d" \
            "$R/etc/systemd/system.conf.d" "$R/etc/systemd/logind.conf.d"
@@ -116,9 +120,10 @@ fi
 # ----------------------------- stage 1: on the host ------------------------------------------
 ORIG=("$@")
 TIMEOUT=300 VERBOSE=0 JOURNAL=0 LOWER=/ ASROOT=0
-BINDS=() ENVS=()
+BINDS=() ENVS=() READABLE=()
 while [ $# -gt 0 ]; do case $1 in
   -t|--timeout) TIMEOUT=$2; shift 2;;    -e|--setenv) ENVS+=("--setenv=$2"); shift 2;;
+  -r|--readable) READABLE+=("$(realpath "$2")"); shift 2;;
   -o|--out) mkdir -p "$2"; chmod 1777 "$2"; BINDS+=("$(realpath "$2")"); shift 2;;
   --lower) LOWER=$(realpath "$2"); shift 2;; --as-root) ASROOT=1; shift;;
   -v|--verbose) VERBOSE=1; shift;;       --journal) JOURNAL=1; shift;;
@@ -182,7 +187,7 @@ mkdir "$CG"
 
 T0=$(date +%s%N)
 # the inner process enters the cgroup itself, *then* unshares the cgroup namespace
-setpriv --pdeathsig KILL \
+READABLE="${READABLE[*]-}" setpriv --pdeathsig KILL \
 unshare --mount --pid --fork --kill-child=KILL --propagation private -- \
   bash -c 'echo 0 >"$1/cgroup.procs"; shift; exec unshare --cgroup --ipc --uts "$@"' _ \
     "$CG" --net -- bash "$SELF" --stage2 "$W" "$LOWER" ${BINDS[@]+"${BINDS[@]}"} \
