@@ -161,6 +161,8 @@ class FakeShim:
         self.is_deaf = False
         self.is_mute = False
         """True: what is in the journal is not read yet."""
+        self.obeys = True
+        """False: it hears that it shall stop, and does not."""
         self.repeats = 0
         self.connection = 0
         self.bell = trio.Event()
@@ -192,7 +194,7 @@ class FakeShim:
         self.ring()
 
     def stop(self) -> None:
-        if self.status is None:
+        if self.status is None and self.obeys:
             self.status = RunStatus(signal=15)
         self.ring()
 
