@@ -265,7 +265,7 @@ def _isolation(manager: UserManager | NoUnits, sandbox: Sandbox) -> Isolation:
     boxless = (f"no sandbox: {sandbox.why_not}",) if sandbox.why_not else ()
     if isinstance(manager, UserManager):
         return Isolation("units", manager.missing + boxless)
-    why = f"no limits and no control group for each agent: {manager.why}"
+    why = f"no limits, no freezing and no control group for each agent: {manager.why}"
     return Isolation("processes", (why, *boxless))
 
 

@@ -55,6 +55,8 @@ SIGTERM_GRACE_SECONDS = 5.0
 LOOK_SECONDS = 0.05
 
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+AGENT_GROUP = "agent"
+"""In a unit of our own: the control group of the agent and all that it starts, below ours."""
 
 
 def encode(kind: int, payload: bytes = b"") -> bytes:
@@ -324,6 +326,13 @@ class Shim:
         self.journal = Journal(f"{self.directory}/out.journal", output_end)
         self.errors = ErrorLog(f"{self.directory}/err.log", error_end)
         argv = self.spec["argv"]
+        group = make_group()
+
+        def prepare() -> None:
+            default_signals()
+            if group is not None:
+                os.write(group, b"0")  # whoever writes it enters
+
         try:
             process = subprocess.Popen(
                 argv,
@@ -334,14 +343,14 @@ class Shim:
                 env=self.spec["env"],
                 umask=umask,
                 start_new_session=True,
-                preexec_fn=default_signals,
+                preexec_fn=prepare,
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self.status = {"code": None, "signal": None, "error": f"cannot run {argv[0]}: {reason(error, argv[0])}"}
         else:
             self.agent = process.pid
             process.returncode = 0  # waited for by _reap
-        for end in (stdin, stdout, stderr):
+        for end in (stdin, stdout, stderr, *([] if group is None else [group])):
             os.close(end)
 
     def _reap(self) -> None:
@@ -688,14 +697,32 @@ def say_ready() -> None:
             sending.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
 
 
+def own_group() -> str:
+    """The directory of our control group. Raises OSError or ValueError where there is none."""
+    with open("/proc/self/cgroup") as file:
+        (group,) = [line.rstrip("\n")[3:] for line in file if line.startswith("0::")]
+    with open("/proc/self/mountinfo") as file:
+        (root, *_) = [line.split()[4] for line in file if " - cgroup2 " in line]
+    return f"{root}{group}"
+
+
+def make_group() -> int | None:
+    """A group for the agent below ours, to be frozen without us: its `cgroup.procs`, open. None where the control
+    group is not a unit of our own."""
+    if not os.environ.get("NOTIFY_SOCKET"):
+        return None
+    try:
+        group = f"{own_group()}/{AGENT_GROUP}"
+        os.makedirs(group, exist_ok=True)
+        return os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+
+
 def oom_kills() -> int:
     """How often the kernel had to end a process of our control group for want of memory; 0 where it does not tell."""
     try:
-        with open("/proc/self/cgroup") as file:
-            (group,) = [line.rstrip("\n")[3:] for line in file if line.startswith("0::")]
-        with open("/proc/self/mountinfo") as file:
-            (root, *_) = [line.split()[4] for line in file if " - cgroup2 " in line]
-        with open(f"{root}{group}/memory.events") as file:
+        with open(f"{own_group()}/memory.events") as file:
             return sum(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
     except (OSError, ValueError):
         return 0

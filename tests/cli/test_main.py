@@ -24,6 +24,8 @@ EVERY_CALL = [
     ("new", "."),
     ("input", SESSION, "x"),
     ("interrupt", SESSION),
+    ("freeze", SESSION),
+    ("thaw", SESSION),
     ("stop", SESSION),
     ("resume", SESSION),
     ("rename", SESSION, "n"),

@@ -221,3 +221,26 @@ async def test_a_shim_that_does_not_obey_is_killed_some_time_after_the_grace(
         assert ended.reason == "stopped"
         assert trio.current_time() - begun >= 2.0 + KILL_MARGIN_SECONDS
         assert lab.shim().is_gone
+
+
+async def test_what_was_frozen_stays_so_through_a_restart_and_a_stop_thaws_it(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+        await lab.create()
+        await lab.send("write")
+        await lab.wait_for(ev.InputDelivered)
+        await lab.submit(cmd.SetFrozen(session_id=SID, by=CLI, frozen=True))
+        assert lab.shim().frozen
+        lab.shim().frozen = False  # as it is between the commit and the deed
+        await lab.crash()
+        assert lab.shim().frozen
+        await lab.submit(cmd.SetFrozen(session_id=SID, by=CLI, frozen=False))
+        assert not lab.shim().frozen
+        await lab.submit(cmd.SetFrozen(session_id=SID, by=CLI, frozen=True))
+        await lab.submit(cmd.StopSession(session_id=SID, by=CLI))
+        assert not lab.shim().frozen
+        await lab.wait_for(ev.RunEnded)
+        said = [*await lab.events(ev.AgentFrozen), *await lab.events(ev.AgentThawed)]
+        assert [event.type for event in said] == ["agent_frozen", "agent_frozen", "agent_thawed"]

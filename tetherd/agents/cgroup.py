@@ -54,7 +54,7 @@ def measure(shim_pid: int) -> Usage | None:
     if group is None or not group.name.startswith("tether-agent-"):
         pids = [shim_pid, *(pid for pid, _ in shim.descendants(shim_pid))]
         return Usage(None, _resident_bytes(pids), _cpu_seconds(pids), _threads(pids))
-    pids = [int(pid) for pid in _text(group / "cgroup.procs").split()]
+    pids = [int(pid) for part in (group, group / shim.AGENT_GROUP) for pid in _text(part / "cgroup.procs").split()]
     memory, tasks = _text(group / "memory.current"), _text(group / "pids.current")
     used = re.search(r"^usage_usec (\d+)", _text(group / "cpu.stat"), re.MULTILINE)
     return Usage(
@@ -63,6 +63,27 @@ def measure(shim_pid: int) -> Usage | None:
         int(used[1]) / 1_000_000 if used else _cpu_seconds(pids),
         int(tasks) if tasks else _threads(pids),
     )
+
+
+def can_freeze(shim_pid: int) -> bool:
+    """Is its agent in a control group that we may freeze?"""
+    file = _freezer(shim_pid)
+    return file is not None and os.access(file, os.W_OK)
+
+
+def freeze(shim_pid: int, is_frozen: bool) -> None:
+    """Have its agent and all that it started stand still, or go on. Raises OSError where can_freeze() is False."""
+    file = _freezer(shim_pid)
+    if file is None:
+        raise FileNotFoundError("no control group of the agent's own")
+    file.write_text("1" if is_frozen else "0")
+
+
+def _freezer(shim_pid: int) -> Path | None:
+    group = _group_of(shim_pid)
+    if group is None or not group.name.startswith("tether-agent-"):
+        return None
+    return group / shim.AGENT_GROUP / "cgroup.freeze"
 
 
 def _group_of(pid: int) -> Path | None:

@@ -17,7 +17,7 @@ from typing import Literal
 import trio
 
 from tetherd import paths, shim
-from tetherd.agents.cgroup import Usage, measure
+from tetherd.agents.cgroup import Usage, can_freeze, freeze, measure
 from tetherd.agents.launcher import Spawn, launch, spawn_detached
 from tetherd.agents.process import HeldAgent, hold
 from tetherd.agents.rundir import RunDir
@@ -105,14 +105,32 @@ class ShimHost:
 
     async def usage(self, run_id: RunId) -> Usage | None:
         """What the run uses now; None when it does not run."""
+        pid = self._shim_pid(run_id)
+        return None if pid is None else await trio.to_thread.run_sync(measure, pid)
+
+    def can_freeze(self, run_id: RunId) -> bool:
+        """Is the agent in a control group of its own?"""
+        pid = self._shim_pid(run_id)
+        return pid is not None and can_freeze(pid)
+
+    def set_frozen(self, run_id: RunId, is_frozen: bool) -> None:
+        """Have the agent stand still or go on, if it runs; a file of the kernel's is written, nothing is waited for."""
+        pid = self._shim_pid(run_id)
+        if pid is None or not can_freeze(pid):
+            return
+        try:
+            freeze(pid, is_frozen)
+        except OSError as error:  # it ends just now
+            log.warning("cannot freeze or thaw", run=run_id, frozen=is_frozen, why=str(error))
+
+    def _shim_pid(self, run_id: RunId) -> int | None:
+        """None when it does not live."""
         run = self._directory(run_id).run()
         if run is None:
             return None
         pid, start = run["shim"]["pid"], run["shim"]["start_ticks"]
         stat = shim.stat_of(pid)
-        if stat is None or stat[2] != start or stat[1] in "ZX":
-            return None
-        return await trio.to_thread.run_sync(measure, pid)
+        return pid if stat is not None and stat[2] == start and stat[1] not in "ZX" else None
 
     async def release(self, run_id: RunId, cursor: int) -> None:
         await trio.to_thread.run_sync(_punch, self._directory(run_id).journal, cursor)

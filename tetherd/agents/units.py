@@ -27,6 +27,8 @@ START_SECONDS = 20.0
 PROPERTIES = (
     "NotifyAccess=main",
     "KillMode=mixed",
+    # the shim keeps its agent in a control group below its own, which can be frozen without it
+    "Delegate=yes",
     "TimeoutStartSec=15s",
     "TimeoutStopSec=10s",
     # the kernel ends the largest process, often a compiler that the agent started; the agent sees that and goes on

@@ -95,6 +95,13 @@ class RenameSession(_ToSession):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetFrozen(_ToSession):
+    """Have the agent and all that it started stand still where they are, or go on."""
+
+    frozen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetMode(_ToSession):
     mode: Mode
 
@@ -134,6 +141,7 @@ Command = (
     | ResumeSession
     | RenameSession
     | SetMode
+    | SetFrozen
     | DeleteSession
     | PushEvents
     | ConfirmPolled

@@ -122,6 +122,18 @@ class ModeChanged(Fact):
     by: Actor
 
 
+class AgentFrozen(Fact):
+    """The agent and all that it started stand still, without knowing it, until AgentThawed or a stop."""
+
+    type: Literal["agent_frozen"] = "agent_frozen"
+    by: Actor
+
+
+class AgentThawed(Fact):
+    type: Literal["agent_thawed"] = "agent_thawed"
+    by: Actor
+
+
 class SessionRenamed(Fact):
     type: Literal["session_renamed"] = "session_renamed"
     name: str
@@ -284,6 +296,8 @@ Event = TypeAliasType(
         | ApprovalResolved
         | VerdictDelivered
         | ModeChanged
+        | AgentFrozen
+        | AgentThawed
         | SessionRenamed
         | RunEnded
         | SessionDeleted

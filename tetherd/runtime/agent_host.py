@@ -36,6 +36,12 @@ class AgentHost(Protocol):
     async def usage(self, run_id: RunId) -> Usage | None:
         """What the run uses of the machine; None when it does not run."""
 
+    def can_freeze(self, run_id: RunId) -> bool:
+        """Can its agent be made to stand still?"""
+
+    def set_frozen(self, run_id: RunId, is_frozen: bool) -> None:
+        """Have the run's agent stand still or go on, if it runs and can be frozen. Does not wait."""
+
     async def release(self, run_id: RunId, cursor: int) -> None:
         """Give back the journal's space below `cursor`, where the file system can."""
 

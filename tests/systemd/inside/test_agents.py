@@ -126,6 +126,29 @@ def test_uninstalling_leaves_agents_at_work_for_whoever_comes(daemon: ManagedDae
     daemon.wait_for_text(session_id, "verdict: approve")
 
 
+@pytest.mark.sample
+def test_a_frozen_agent_stands_still_through_a_restart_and_can_be_stopped(daemon: ManagedDaemon) -> None:
+    session_id = daemon.new_session("@lines 100000 1 5")
+    daemon.wait_for_text(session_id, "line 20")
+    assert daemon.tetherctl("freeze", session_id).returncode == 0
+    (group,) = daemon.agent_units().values()
+    events = Path(f"{ROOT}{group}/agent/cgroup.events")
+    until(lambda: "frozen 1" in events.read_text(), "the agent to stand still")
+    assert len(processes(f"{group}/agent")) == 1
+    daemon.kill()
+    assert daemon.first_answer(f"/api/sessions/{session_id}")["frozen"]
+    assert "frozen 1" in events.read_text()
+    before = daemon.session(session_id)["last_seq"]
+    assert "frozen" in daemon.tetherctl("status", session_id).stdout
+    assert daemon.session(session_id)["last_seq"] == before
+    assert daemon.tetherctl("thaw", session_id).returncode == 0
+    until(lambda: daemon.session(session_id)["last_seq"] > before + 20, "it to go on")
+    daemon.tetherctl("freeze", session_id)
+    daemon.tetherctl("stop", session_id)
+    assert daemon.wait_for_state(session_id, "ended")["ending"]["reason"] == "stopped"
+    until(lambda: not daemon.agent_units(), "the unit to be gone")
+
+
 def test_limits_of_the_settings_of_an_adapter_and_of_a_session(daemon: ManagedDaemon) -> None:
     daemon.configure("TETHER_AGENT_LIMITS=tasks_max=400,memory_max=1G,demo.memory_max=2G\n")
     systemctl("reload", SERVICE)

@@ -56,6 +56,8 @@ def register(add: Callable[..., ArgumentParser]) -> None:
     command.add_argument("text", metavar="TEXT", nargs="+", help="the text, or - to read it from stdin")
     command.add_argument("--image", metavar="FILE", action="append", default=[], help="goes with it; repeatable")
     _on_session(add, "interrupt", interrupt, "end the running turn; the agent stays", "tetherctl interrupt s-4k")
+    _on_session(add, "freeze", freeze, "have an agent stand still, with all it started", "tetherctl freeze s-4k")
+    _on_session(add, "thaw", thaw, "have a frozen agent go on", "tetherctl thaw s-4k")
     command = _on_session(add, "stop", stop, "end the agent and all it started", "tetherctl stop s-4k --grace 30")
     command.add_argument("--grace", metavar="SECONDS", type=float, help="time to end by itself, 0 to 60 (1.5)")
     _on_session(add, "resume", resume, "start the agent of an ended session again", "tetherctl resume s-4k")
@@ -123,7 +125,8 @@ def show_session(call: Call) -> int:
         return DONE
     resources = call.get(f"/api/resources?session={session['session_id']}")["resources"]
     terminal.line(Styled("bold", session["name"]), f"  {session['session_id']}")
-    terminal.line("state      ", state_word(session["state"], session["ending"]))
+    still = ", frozen: tetherctl thaw" if session["frozen"] else ""
+    terminal.line("state      ", state_word(session["state"], session["ending"]), still)
     if session["ending"]:
         terminal.line(f"ended      {ending_words(session['ending'])}")
     terminal.line(f"agent      {session['adapter']}, mode {session['mode']}")
@@ -202,6 +205,14 @@ def send_input(call: Call) -> int:
 
 def interrupt(call: Call) -> int:
     return _done(call, call.post(f"{call.session_path(call.args.id)}/interrupt"), "interrupting")
+
+
+def freeze(call: Call) -> int:
+    return _done(call, call.post(f"{call.session_path(call.args.id)}/freeze"), "frozen")
+
+
+def thaw(call: Call) -> int:
+    return _done(call, call.post(f"{call.session_path(call.args.id)}/thaw"), "thawed")
 
 
 def stop(call: Call) -> int:
