@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tetherd.agents.adapters.acp import AcpAdapter
-from tetherd.agents.adapters.demo import DemoAdapter
 from tetherd.config import CONFIG_FILE, Config, read_config
 from tetherd.current_config import AT_START, CurrentConfig
+from tetherd.plugin import load_adapters
 
-ADAPTERS = {"acp": AcpAdapter(), "demo": DemoAdapter()}
+ADAPTERS = load_adapters()
 
 
 def current(directory: Path, environ: Mapping[str, str]) -> CurrentConfig:
