@@ -9,6 +9,7 @@ import pytest
 
 from tetherd.agents.adapters.claude_auto import ClaudeAutoAdapter
 from tetherd.agents.claude.login import Means, choose, look
+from tetherd.agents.programs import describe_agents
 from tetherd.errors import Misconfigured
 from tetherd.plugin import Chooser
 
@@ -53,3 +54,13 @@ def test_the_adapter_chooses_for_claude_code_as_it_is_set(tmp_path: Path) -> Non
     assert isinstance(adapter, Chooser)
     environments = {"claude_subprocess": {"PATH": "/nowhere", "HOME": str(tmp_path), "ANTHROPIC_API_KEY": "k"}}
     assert adapter.choose({"claude_subprocess": {"command": "claude"}}, environments).adapter == "claude_api"
+
+
+async def test_it_is_listed_as_what_it_would_choose(tmp_path: Path) -> None:
+    adapters = {"claude_auto": ClaudeAutoAdapter()}
+    settings = {"claude_subprocess": {"command": "claude"}}
+    bare = {"PATH": "/nowhere", "HOME": str(tmp_path)}
+    for environment, program in ((bare, None), (bare | {"ANTHROPIC_API_KEY": "k"}, "claude_api")):
+        environments = {"claude_subprocess": environment}
+        (view,) = await describe_agents(adapters, settings, environments, "claude_auto")
+        assert (view.found, view.program, view.default) == (program is not None, program, True)

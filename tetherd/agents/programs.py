@@ -8,17 +8,24 @@ from collections.abc import Mapping
 import trio
 
 from tetherd.control import AgentView
-from tetherd.plugin import AgentAdapter
+from tetherd.errors import Misconfigured
+from tetherd.plugin import AgentAdapter, Chooser
 
 
 async def describe_agents(
-    adapters: Mapping[str, AgentAdapter], settings: Mapping[str, Mapping[str, str]], default: str
+    adapters: Mapping[str, AgentAdapter],
+    settings: Mapping[str, Mapping[str, str]],
+    environments: Mapping[str, Mapping[str, str]],
+    default: str,
 ) -> tuple[AgentView, ...]:
-    """All adapters by name, with the program that each would run and whether it is there."""
+    """All adapters by name, with the program that each would run (or the adapter it would choose), if it is there."""
     views: list[AgentView] = []
     for name, adapter in sorted(adapters.items()):
-        program = adapter.program(settings.get(name, {}))
-        path = await trio.to_thread.run_sync(shutil.which, program) if program else None
+        if isinstance(adapter, Chooser):
+            program = path = await trio.to_thread.run_sync(_chosen, adapter, settings, environments)
+        else:
+            program = adapter.program(settings.get(name, {}))
+            path = await trio.to_thread.run_sync(shutil.which, program) if program else None
         views.append(
             AgentView(
                 adapter=name,
@@ -30,3 +37,12 @@ async def describe_agents(
             )
         )
     return tuple(views)
+
+
+def _chosen(
+    chooser: Chooser, settings: Mapping[str, Mapping[str, str]], environments: Mapping[str, Mapping[str, str]]
+) -> str | None:
+    try:
+        return chooser.choose(settings, environments).adapter
+    except Misconfigured:
+        return None

@@ -259,7 +259,7 @@ class SessionSupervisor:
             case ctl.ReadLogs():
                 return await self._logs(query)
             case ctl.ListAgents():
-                return await describe_agents(world.adapters, world.settings, self._default_adapter)
+                return await describe_agents(world.adapters, world.settings, world.environments, self._default_adapter)
             case ctl.GetStatus():
                 counts = await world.views.counts()
                 return self._describe(await world.views.pending_approvals(), counts)
