@@ -128,14 +128,10 @@ class ClaudeCodec:
                 return self._ended(message)
             case "system" if text(message, "subtype") == "init":
                 return Fed([*self._ready(message), *self._turns.begun()])
-            case "system" if text(message, "subtype") == "api_retry":
-                return Fed([*self._messages.cut_off(), *(told(message, self._state.background) or ())])
-            case "system":
+            case "system" | "rate_limit_event":
+                cut_off = self._messages.cut_off() if text(message, "subtype") == "api_retry" else []
                 events = told(message, self._state.background)
-                return None if events is None else Fed(events)
-            case "rate_limit_event":
-                events = told(message, self._state.background)
-                return None if events is None else Fed(events)
+                return None if events is None else Fed([*cut_off, *events])
             case kind:
                 return Fed() if kind in _NO_NEWS else None
 
