@@ -152,7 +152,10 @@ class ApprovalView:
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """A kind of agent that can be started here. `found` None where there is nothing to look for (external)."""
+    """A kind of agent that can be started here. `found` None where there is nothing to look for (external).
+
+    `version` is what the program says, `tested_with` what tetherd was tested with; `login` a few words.
+    """
 
     adapter: str
     description: str
@@ -160,6 +163,9 @@ class AgentView:
     program: str | None
     version: str | None
     default: bool
+    tested_with: str | None = None
+    login: str | None = None
+    abilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
