@@ -11,6 +11,7 @@ from pathlib import Path
 import trio
 
 from tetherd import paths
+from tetherd.bridge import load_bridges
 from tetherd.config import Config, make_token, read_config
 from tetherd.daemon import Daemon, Options, run_daemon
 from tetherd.errors import Fatal, Misconfigured
@@ -31,13 +32,15 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
     os.umask(0o077)
     code = 0
     try:
-        adapters = load_adapters()
+        adapters, bridges = load_adapters(), load_bridges()
         flags = {
             key: value for key, value in (("TETHER_AGENT_PORT", args.port), ("TETHER_AGENT_HOST", args.host)) if value
         }
-        config = read_config(environ, Path.cwd(), paths.config_dir(environ), flags=flags, adapters=adapters)
+        config = read_config(
+            environ, Path.cwd(), paths.config_dir(environ), flags=flags, adapters=adapters, bridges=bridges
+        )
         options, fresh_token = _options(config, args, environ)
-        configure_logging(config.log_level, config.log_format, secrets=options.secrets)
+        configure_logging(config.log_level, config.log_format, secrets=(*options.secrets, *config.bridge_secrets))
         for warning in config.warnings:
             log.warning("settings", why=warning)
 
@@ -45,7 +48,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
             demo = await start_demo(daemon) if args.demo else None
             print("\n".join(welcome_lines(daemon, demo, fresh_token, config.config_dir)), flush=True)  # noqa: T201
 
-        trio.run(run_daemon, config, adapters, environ, options, on_ready, strict_exception_groups=True)
+        trio.run(run_daemon, config, adapters, bridges, environ, options, on_ready, strict_exception_groups=True)
     except* Misconfigured as group:
         code = _give_up(group, CONFIGURATION)
     except* Fatal as group:

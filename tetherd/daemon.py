@@ -25,13 +25,16 @@ from tetherd.api.app import create_app
 from tetherd.api.listeners import Listener, open_socket, open_tcp
 from tetherd.api.server import serve
 from tetherd.api.settings import ApiSettings
+from tetherd.bridge import Bridge
 from tetherd.config import Config
 from tetherd.control import DaemonStatus
 from tetherd.errors import Misconfigured
 from tetherd.logconfig import get_logger
-from tetherd.plugin import AgentAdapter
+from tetherd.plugin import AgentAdapter, adapter_names
+from tetherd.runtime.bridges import BridgeHost, BridgeWorld
 from tetherd.runtime.supervisor import SessionSupervisor
 from tetherd.runtime.world import World
+from tetherd.storage.bridge_state import BridgeStore
 from tetherd.storage.database import open_database
 from tetherd.storage.eventlog import EventLog
 from tetherd.storage.runs import RunStore
@@ -67,6 +70,7 @@ class Daemon:
 async def run_daemon(
     config: Config,
     adapters: Mapping[str, AgentAdapter],
+    bridges: Mapping[str, Bridge],
     environ: Mapping[str, str],
     options: Options,
     on_ready: Callable[[Daemon], Any],
@@ -101,7 +105,18 @@ async def run_daemon(
         )
         url = f"http://localhost:{listening.port}"
         supervisor = SessionSupervisor(world, _describer(config, url, events), config.adapter)
-        app = create_app(supervisor, tokens, _api_settings(config, options, listening.port, stop))
+        chats = BridgeHost(
+            bridges,
+            BridgeWorld(
+                state_for=lambda name: BridgeStore(database, name),
+                newest=lambda: events.last_seq,
+                directories=config.chat_directories,
+                adapters=frozenset(adapter_names(adapters)),
+                default_adapter=config.adapter,
+                data_dir=config.data_dir,
+            ),
+        )
+        app = create_app(supervisor, tokens, chats, _api_settings(config, options, listening.port, stop))
         is_fresh = events.last_seq == 0
         async with _signals(stop), trio.open_nursery() as services:
             servers_stop = trio.Event()
@@ -112,7 +127,7 @@ async def run_daemon(
                     log.warning("a run that nobody knows is stopped", run=run_id)
                     services.start_soon(host.stop_unknown, run_id)
                 log.info("ready", url=url, data_dir=str(config.data_dir), pid=os.getpid())
-                async with trio.open_nursery() as greeting:
+                async with chats.running(supervisor, config.bridges), trio.open_nursery() as greeting:
                     greeting.start_soon(on_ready, Daemon(supervisor, url, config.data_dir, is_fresh))
                     await stop.wait()
                     greeting.cancel_scope.cancel()
@@ -122,6 +137,9 @@ async def run_daemon(
             with trio.move_on_after(CATCH_UP_SECONDS):
                 await events.stop_following()
             servers_stop.set()
+    if chats.left_behind:
+        # trio would wait for their tasks for ever; all that is ours is written and closed
+        os._exit(0)
 
 
 async def _serve(

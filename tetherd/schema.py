@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from tetherd.control import AgentView, ApprovalView, Outcome, SessionView, TokenView
+from tetherd.control import AgentView, ApprovalView, BridgeFinding, BridgeView, Outcome, SessionView, TokenView
 from tetherd.domain.approval import Approval, ApprovalKind, FileShown, Option, Resolution
 from tetherd.domain.ids import ApprovalId, Frozen, Role, RunId, SessionId
 from tetherd.domain.images import MOST, Image
@@ -22,6 +22,7 @@ ID_PATTERNS = {
     "session_id": r"^s-[0-9a-z]{12}$",
     "approval_id": r"^a-[0-9a-f]{12}$",
     "token_id": r"^[0-9A-Za-z_-]{1,64}$",
+    "bridge": r"^[a-z][a-z0-9_]{0,31}$",
     "seq": r"^[0-9]{1,15}$",
 }
 """Shapes of what stands in paths."""
@@ -319,6 +320,16 @@ class Stopping(Frozen):
 
 class AgentList(Frozen):
     agents: tuple[AgentView, ...]
+
+
+class BridgeList(Frozen):
+    bridges: tuple[BridgeView, ...]
+
+
+class BridgeCheck(Frozen):
+    """What the platform said, in the order in which it was asked."""
+
+    findings: tuple[BridgeFinding, ...]
 
 
 class NewToken(Body):

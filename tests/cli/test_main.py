@@ -35,6 +35,9 @@ EVERY_CALL = [
     ("approve", APPROVAL),
     ("reject", APPROVAL),
     ("agents",),
+    ("bridges",),
+    ("bridges", "check", "telegram"),
+    ("bridges", "pair", "telegram"),
     ("token", "create", "n"),
     ("token", "list"),
     ("token", "revoke", "t-1"),
@@ -57,7 +60,7 @@ COMMANDS = commands(build_parser())
 
 
 def test_every_command_is_called_in_these_tests() -> None:
-    called = {call[:2] if call[0] == "token" else call[:1] for call in EVERY_CALL}
+    called = {call[:2] if call[0] in ("token", "bridges") else call[:1] for call in EVERY_CALL}
     assert {*COMMANDS} - called == {("attach",), ("token",), ("version",)}
 
 

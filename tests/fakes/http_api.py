@@ -9,7 +9,7 @@ from typing import Any
 
 from werkzeug.datastructures import Headers
 
-from tests.fakes.control import FakeControl, FakeTokens
+from tests.fakes.control import FakeBridges, FakeControl, FakeTokens
 from tetherd.api.app import ApiSettings, create_app
 from tetherd.domain.ids import Role, SessionId
 
@@ -57,6 +57,7 @@ class Api:
     def __init__(self, **settings: Any) -> None:
         self.control = FakeControl()
         self.tokens = FakeTokens()
+        self.bridges = FakeBridges()
         self.stops = 0
         self.settings = ApiSettings(
             **{
@@ -70,7 +71,7 @@ class Api:
                 **settings,
             }
         )
-        self.app = create_app(self.control, self.tokens, self.settings)
+        self.app = create_app(self.control, self.tokens, self.bridges, self.settings)
         self.owner = self.token(Role.OWNER)
 
     def token(self, role: Role, session_id: str | None = None, name: str | None = None) -> str:
