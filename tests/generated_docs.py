@@ -6,13 +6,15 @@ from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tetherd.bridge import load_bridges
 from tetherd.cli.main import build_parser
 from tetherd.domain.session import TRANSITIONS, By, SessionState
 from tetherd.plugin import load_adapters
 from tetherd.settings import SETTINGS, env_example
 
 ROOT = Path(__file__).parent.parent
-ALL_SETTINGS = (*SETTINGS, *(one for _, adapter in sorted(load_adapters().items()) for one in adapter.settings))
+PLUGS = (*sorted(load_adapters().items()), *sorted(load_bridges().items()))
+ALL_SETTINGS = (*SETTINGS, *(one for _, plug in PLUGS for one in plug.settings))
 MADE = "<!-- Made by `python -m tests.generated_docs`; do not edit. -->"
 
 

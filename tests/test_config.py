@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.generated_docs import ALL_SETTINGS
 from tetherd import paths
+from tetherd.bridge import load_bridges
 from tetherd.config import CONFIG_FILE, Config, WrongSetting, make_token, read_config
 from tetherd.errors import Misconfigured
 from tetherd.plugin import load_adapters
@@ -19,6 +20,7 @@ from tetherd.settings import SETTINGS, env_example
 PORT = "TETHER_AGENT_PORT"
 ROOT = Path(__file__).parent.parent
 ADAPTERS = load_adapters()
+BRIDGES = load_bridges()
 
 
 class Places:
@@ -39,7 +41,14 @@ class Places:
         file.chmod(mode)
 
     def read(self, flags: dict[str, str] | None = None, **environ: str) -> Config:
-        return read_config({**self.environ, **environ}, self.directory, self.config_dir, flags=flags, adapters=ADAPTERS)
+        return read_config(
+            {**self.environ, **environ},
+            self.directory,
+            self.config_dir,
+            flags=flags,
+            adapters=ADAPTERS,
+            bridges=BRIDGES,
+        )
 
     def git(self, *words: str) -> None:
         command = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", *words]
@@ -248,12 +257,20 @@ def test_a_tracked_env_file_is_refused_as_soon_as_it_holds_a_setting(places: Pla
     assert places.read().port == 1002
 
 
+GOOD = {
+    "TETHER_AGENT_LIMITS": "sandbox=no",
+    "TELEGRAM_BOT_TOKEN": "123456789:" + "A" * 35,
+    "TELEGRAM_FORUM_GROUP_ID": "-1001234567890",
+    "TELEGRAM_ALLOWED_USER_IDS": "1",
+    "TELEGRAM_API_BASE": "http://localhost",
+}
+"""Values of settings that 127.0.0.1 is none for."""
 GUARDED = [setting.key for setting in ALL_SETTINGS if setting.guarded]
 
 
 @pytest.mark.parametrize("key", [*GUARDED, "TETHER_AGENT_API_BASE"])
 def test_guarded_settings_are_refused_in_a_work_tree_alone(places: Places, key: str) -> None:
-    value = {"TETHER_TRUSTED_DIRECTORIES": "/w", "TETHER_AGENT_LIMITS": "sandbox=no"}.get(key, "127.0.0.1")
+    value = GOOD.get(key, "/w" if key.endswith("_DIRECTORIES") else "127.0.0.1")
     places.write(places.local, f"{key}={value}\n")
     places.read()
     places.git("init", "-q")
@@ -264,7 +281,7 @@ def test_guarded_settings_are_refused_in_a_work_tree_alone(places: Places, key: 
     below.mkdir()
     places.write(below / ".env", f"{key}={value}\n")
     with pytest.raises(Misconfigured, match="is not read from a git work tree"):
-        read_config(places.environ, below, places.config_dir, adapters=ADAPTERS)
+        read_config(places.environ, below, places.config_dir, adapters=ADAPTERS, bridges=BRIDGES)
 
 
 def test_what_hands_the_daemon_over_is_guarded() -> None:
@@ -303,7 +320,7 @@ def test_the_example_is_read_as_the_defaults_once_its_lines_count(places: Places
     places.write(places.config, "\n".join(lines) + "\n")
     bare = places.root / "bare"
     bare.mkdir()
-    defaults = read_config(places.environ, bare, bare, adapters=ADAPTERS)
+    defaults = read_config(places.environ, bare, bare, adapters=ADAPTERS, bridges=BRIDGES)
     assert places.read() == defaults.model_copy(update={"config_dir": places.config_dir})
 
 
@@ -312,6 +329,7 @@ def test_each_setting_is_a_field_of_its_own() -> None:
     assert {setting.field for setting in SETTINGS} == set(Config.model_fields) - {
         "adapters",
         "agent_environment",
+        "bridges",
         "config_dir",
         "warnings",
     }

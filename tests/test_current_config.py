@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from tetherd.bridge import load_bridges
 from tetherd.config import CONFIG_FILE, Config, read_config
 from tetherd.current_config import AT_START, CurrentConfig
 from tetherd.plugin import load_adapters
 
-ADAPTERS = load_adapters()
+ADAPTERS, BRIDGES = load_adapters(), load_bridges()
 
 
 def current(directory: Path, environ: Mapping[str, str]) -> CurrentConfig:
     def read() -> Config:
-        return read_config(environ, directory, directory, adapters=ADAPTERS)
+        return read_config(environ, directory, directory, adapters=ADAPTERS, bridges=BRIDGES)
 
-    return CurrentConfig(read(), environ, ADAPTERS, read)
+    return CurrentConfig(read(), environ, ADAPTERS, BRIDGES, read)
 
 
 def write(directory: Path, text: str) -> None:
@@ -59,4 +60,4 @@ def test_what_waits_is_said_each_time_until_the_next_start(tmp_path: Path) -> No
     now = current(tmp_path, {"HOME": str(tmp_path)})
     write(tmp_path, "TETHER_AGENT_PORT=9000\n")
     assert now.take(now.read()) == now.take(now.read()) == ((), ("TETHER_AGENT_PORT",))
-    assert {"port", "hosts", "token", "data_dir"} == AT_START
+    assert {"port", "hosts", "token", "data_dir", "chat_directories"} == AT_START

@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 
 from tetherd import paths
+from tetherd.bridge import load_bridges
 from tetherd.config import CONFIG_FILE, Config, make_token, read_config
 from tetherd.current_config import CurrentConfig
 from tetherd.daemon import Daemon, Options, run_daemon
@@ -37,16 +38,17 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
     service = take_service()
     code = 0
     try:
-        adapters = load_adapters()
+        adapters, bridges = load_adapters(), load_bridges()
         flags = {
             key: value for key, value in (("TETHER_AGENT_PORT", args.port), ("TETHER_AGENT_HOST", args.host)) if value
         }
-        read = partial(read_config, environ, Path.cwd(), paths.config_dir(environ), flags=flags, adapters=adapters)
+        place = paths.config_dir(environ)
+        read = partial(read_config, environ, Path.cwd(), place, flags=flags, adapters=adapters, bridges=bridges)
         config = read()
         options, fresh_token = _options(config, args, service)
         if fresh_token is not None:
             config = read()  # which has it now
-        configure_logging(config.log_level, config.log_format, secrets=options.secrets)
+        configure_logging(config.log_level, config.log_format, secrets=(*options.secrets, *config.bridge_secrets))
         for warning in config.warnings:
             log.warning("settings", why=warning)
 
@@ -58,8 +60,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
             demo = await start_demo(daemon) if args.demo else None
             print("\n".join(welcome_lines(daemon, demo, fresh_token, config.config_dir)), flush=True)  # noqa: T201
 
-        current = CurrentConfig(config, environ, adapters, read)
-        trio.run(run_daemon, current, adapters, environ, options, service, on_ready, strict_exception_groups=True)
+        current = CurrentConfig(config, environ, adapters, bridges, read)
+        given = (current, adapters, bridges, environ, options, service, on_ready)
+        trio.run(run_daemon, *given, strict_exception_groups=True)
     except* Misconfigured as group:
         code = _give_up(group, CONFIGURATION, service)
     except* Fatal as group:

@@ -50,6 +50,13 @@ class Adapter(Protocol):
     def environment_keys(self) -> Sequence[str]: ...
 
 
+class Bridge(Protocol):
+    """What a bridge says about its configuration; see bridge.Bridge."""
+
+    @property
+    def settings(self) -> Sequence[Setting]: ...
+
+
 class AdapterConfig(BaseModel):
     """An adapter's own part. `settings` holds all that it declares, by field, defaults included.
 
@@ -81,6 +88,9 @@ class Config(BaseModel):
     agent_environment: dict[str, SecretStr] = {}
     """Values of the `agent_env` keys that are set, in the environment or in config.env."""
     adapters: dict[str, AdapterConfig] = {}
+    bridges: dict[str, dict[str, Any]] = {}
+    """Of each installed bridge the values that are set, by field."""
+    chat_directories: tuple[Path, ...] = ()
     config_dir: Path
     warnings: tuple[str, ...] = ()
     """One sentence each, for the log and for `tetherctl status`."""
@@ -88,6 +98,12 @@ class Config(BaseModel):
     def limits_of(self, adapter: str) -> Limits:
         """What the settings say of an adapter's agents."""
         return self.limits.get(adapter, NO_LIMITS).over(self.limits.get("", NO_LIMITS))
+
+    @property
+    def bridge_secrets(self) -> tuple[str, ...]:
+        """What bridges must show their platforms; never to be seen anywhere else."""
+        values = (value for own in self.bridges.values() for value in own.values())
+        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
 
     @property
     def is_loopback_only(self) -> bool:
@@ -112,15 +128,16 @@ def read_config(
     *,
     flags: Mapping[str, str] | None = None,
     adapters: Mapping[str, Adapter] | None = None,
+    bridges: Mapping[str, Bridge] | None = None,
 ) -> Config:
     """The settings of this process. Raises Misconfigured.
 
     `directory` is where ./.env is looked for. `flags` are settings from the command line, by their key; they come
     before all others. `adapters` are those that are installed, by name: what TETHER_AGENT_ADAPTER may be, and
-    settings of their own. Without them neither is looked at.
+    settings of their own. Without them neither is looked at. `bridges` are those that are installed, by name.
     """
-    declared = {name: adapter.settings for name, adapter in (adapters or {}).items()}
-    settings = (*SETTINGS, *(setting for own in declared.values() for setting in own))
+    plugs = (*(adapters or {}).values(), *(bridges or {}).values())
+    settings = (*SETTINGS, *(setting for plug in plugs for setting in plug.settings))
     config_file = config_dir / CONFIG_FILE
     if ours := read_env_file(config_file, PREFIX):
         require_own(config_file)
@@ -141,7 +158,14 @@ def read_config(
         raise WrongSetting("TETHER_AGENT_ADAPTER", where, chosen, ", ".join(sorted(adapters)) or "none is installed")
     if adapters is not None:
         values["adapter"] = names[chosen]
+    values["bridges"] = {
+        name: {one.field: _parsed(one, found[one.key], environ) for one in bridge.settings if one.key in found}
+        for name, bridge in (bridges or {}).items()
+    }
     wanted = values.get("agent_env", ())
+    if secret := next((one.key for one in settings if one.secret and one.key in wanted), None):
+        where = found["TETHER_AGENT_ENV"].where
+        raise WrongSetting("TETHER_AGENT_ENV", where, None, f"names of variables that are for agents; {secret} is ours")
     values["agent_environment"] = _passed(wanted, environ, ours)
     values["adapters"] = {
         name: AdapterConfig(
@@ -162,7 +186,8 @@ def _passed(keys: Sequence[str], environ: Mapping[str, str], ours: Mapping[str, 
 
 def _trusted(directory: Path, local: Mapping[str, Entry], settings: Sequence[Setting]) -> dict[str, Entry]:
     """The settings of ./.env that may be used: only ours, and none of them from a file that others wrote."""
-    mine = {key: entry for key, entry in local.items() if key.startswith(PREFIX)}
+    known = {setting.key for setting in settings}
+    mine = {key: entry for key, entry in local.items() if key.startswith(PREFIX) or key in known}
     if not mine:
         return {}
     require_own(directory / LOCAL_FILE)

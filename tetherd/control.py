@@ -152,7 +152,10 @@ class ApprovalView:
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """A kind of agent that can be started here. `found` None where there is nothing to look for (external)."""
+    """A kind of agent that can be started here. `found` None where there is nothing to look for (external).
+
+    `version` is what the program says, `tested_with` what tetherd was tested with; `login` a few words.
+    """
 
     adapter: str
     description: str
@@ -160,6 +163,9 @@ class AgentView:
     program: str | None
     version: str | None
     default: bool
+    tested_with: str | None = None
+    login: str | None = None
+    abilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,3 +341,55 @@ class Tokens(Protocol):
 
     def authenticate(self, secret: str) -> Principal | None:
         """Whose it is; None for an unknown or revoked one. No I/O, constant-time in the secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeView:
+    """A chat bridge. off: not set up; parked: a person must act first, see `trouble`.
+
+    `lag` counts the log's entries that it has not looked at, `owed` its messages that the platform has not got yet.
+    """
+
+    name: str
+    state: Literal["off", "running", "waiting", "parked"]
+    since: datetime | None
+    lag: int
+    owed: int
+    failures: int
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeFinding:
+    """One thing that was asked of the platform. `advice` says what to do about it when it is not `ok`."""
+
+    what: str
+    ok: bool
+    advice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairingCode:
+    """To be sent to the bot by whoever shall be let in, in a private chat; good once, until `expires_at`."""
+
+    code: str
+    expires_at: datetime
+
+
+class Bridges(Protocol):
+    """The chat bridges of this daemon."""
+
+    async def list(self) -> tuple[BridgeView, ...]:
+        """All that are installed, by name."""
+
+    async def check(self, name: str) -> tuple[BridgeFinding, ...]:
+        """Ask the platform. Raises NotFound or BridgeOff."""
+
+    async def pair(self, name: str) -> PairingCode:
+        """A fresh code; the one before it is worthless. Raises NotFound or BridgeOff."""
+
+
+class BridgeOff(Rejected):
+    """The bridge is not set up."""
+
+    code = "bridge_off"

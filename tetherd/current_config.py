@@ -8,10 +8,10 @@ from pydantic import SecretStr
 
 from tetherd.agents.environment import agent_environment
 from tetherd.agents.trust import Trust
-from tetherd.config import Adapter, Config
+from tetherd.config import Adapter, Bridge, Config
 from tetherd.settings import SETTINGS
 
-AT_START = frozenset({"token", "hosts", "port", "data_dir"})
+AT_START = frozenset({"token", "hosts", "port", "data_dir", "chat_directories"})
 """Fields that are looked at once; all others count from the moment they are read."""
 
 
@@ -24,6 +24,7 @@ class CurrentConfig:
         config: Config,
         environ: Mapping[str, str],
         adapters: Mapping[str, Adapter],
+        bridges: Mapping[str, Bridge],
         read: Callable[[], Config],
     ) -> None:
         """`read` gives the settings anew, as at the start. Raises Misconfigured when they cannot be used."""
@@ -33,6 +34,7 @@ class CurrentConfig:
         self.trust = Trust(())
         self._environ = environ
         self._adapters = adapters
+        self._bridges = bridges
         self._read = read
         self._apply(config)
 
@@ -60,6 +62,9 @@ class CurrentConfig:
             for setting in self._adapters[name].settings:
                 yield setting.key, own.settings.get(setting.field)
             yield from own.environment.items()
+        for name, values in config.bridges.items():
+            for setting in self._bridges[name].settings:
+                yield setting.key, values.get(setting.field)
         yield from config.agent_environment.items()
 
     def _apply(self, config: Config) -> None:

@@ -28,6 +28,7 @@ from tetherd.api.listeners import Listener
 from tetherd.api.listening import Listening
 from tetherd.api.server import serve
 from tetherd.api.settings import ApiSettings
+from tetherd.bridge import Bridge
 from tetherd.config import Config
 from tetherd.control import DaemonStatus, GetStatus, Isolation
 from tetherd.current_config import CurrentConfig
@@ -35,11 +36,13 @@ from tetherd.domain.session import LIVE
 from tetherd.errors import Misconfigured, Unavailable
 from tetherd.logconfig import configure_logging, get_logger
 from tetherd.metrics import Metrics
-from tetherd.plugin import AgentAdapter
+from tetherd.plugin import AgentAdapter, adapter_names
+from tetherd.runtime.bridges import BridgeHost, BridgeWorld
 from tetherd.runtime.restart import Restart, run_with_restarts
 from tetherd.runtime.supervisor import SessionSupervisor
 from tetherd.runtime.world import World
 from tetherd.service import Service
+from tetherd.storage.bridge_state import BridgeStore
 from tetherd.storage.database import open_database
 from tetherd.storage.eventlog import EventLog
 from tetherd.storage.runs import RunStore
@@ -76,6 +79,7 @@ class Daemon:
 async def run_daemon(
     current: CurrentConfig,
     adapters: Mapping[str, AgentAdapter],
+    bridges: Mapping[str, Bridge],
     environ: Mapping[str, str],
     options: Options,
     service: Service,
@@ -118,10 +122,21 @@ async def run_daemon(
         log.info("agents are kept", kind=isolation.kind, missing="; ".join(isolation.missing) or "nothing")
         describe = _describer(current, url, events, service, isolation, listening.warnings)
         supervisor = SessionSupervisor(world, describe, lambda: current.config.adapter)
+        chats = BridgeHost(
+            bridges,
+            BridgeWorld(
+                state_for=lambda name: BridgeStore(database, name),
+                newest=lambda: events.last_seq,
+                directories=config.chat_directories,
+                adapters=frozenset(adapter_names(adapters)),
+                default_adapter=config.adapter,
+                data_dir=config.data_dir,
+            ),
+        )
         metrics = Metrics(events.last_seq)
         database.on_commit.append(metrics.committed)
-        scrape = partial(metrics.render, supervisor)
-        app = create_app(supervisor, tokens, _api_settings(current, options, listening, wishes, scrape))
+        scrape = partial(metrics.render, supervisor, chats)
+        app = create_app(supervisor, tokens, chats, _api_settings(current, options, listening, wishes, scrape))
         is_fresh = events.last_seq == 0
         async with wishes.heard(), trio.open_nursery() as services:
             servers_stop = trio.Event()
@@ -135,10 +150,10 @@ async def run_daemon(
                     log.warning("settings", why=warning)
                 log.info("ready", url=url, data_dir=str(config.data_dir), pid=os.getpid())
                 service.ready()
-                async with trio.open_nursery() as ready:
+                async with chats.running(supervisor, config.bridges), trio.open_nursery() as ready:
                     ready.start_soon(on_ready, Daemon(supervisor, url, config.data_dir, is_fresh))
                     ready.start_soon(_tell_status_forever, service, supervisor)
-                    ready.start_soon(_reload_forever, wishes, current, options, service)
+                    ready.start_soon(_reload_forever, wishes, current, options, chats, service)
                     count = partial(metrics.count_forever, supervisor)
                     ready.start_soon(run_with_restarts, "metrics", count, Restart.PERMANENT)
                     await wishes.stop.wait()
@@ -150,6 +165,9 @@ async def run_daemon(
             with trio.move_on_after(CATCH_UP_SECONDS):
                 await events.stop_following()
             servers_stop.set()
+    if chats.left_behind:
+        # trio would wait for their tasks for ever; all that is ours is written and closed
+        os._exit(0)
 
 
 async def _tell_status_forever(service: Service, supervisor: SessionSupervisor) -> None:
@@ -165,7 +183,9 @@ async def _tell_status_forever(service: Service, supervisor: SessionSupervisor) 
         await trio.sleep(STATUS_SECONDS)
 
 
-async def _reload_forever(wishes: _Wishes, current: CurrentConfig, options: Options, service: Service) -> None:
+async def _reload_forever(
+    wishes: _Wishes, current: CurrentConfig, options: Options, chats: BridgeHost, service: Service
+) -> None:
     """Each time that it is wished, read the settings again. Wrong ones change nothing."""
     while True:
         await wishes.reload.wait()
@@ -176,7 +196,9 @@ async def _reload_forever(wishes: _Wishes, current: CurrentConfig, options: Opti
         except Misconfigured as error:
             log.error("settings not reloaded", why=str(error))
         else:
-            configure_logging(current.config.log_level, current.config.log_format, secrets=options.secrets)
+            config = current.config
+            configure_logging(config.log_level, config.log_format, secrets=(*options.secrets, *config.bridge_secrets))
+            await chats.apply(config.bridges)
             log.info("settings reloaded", changed=", ".join(changed) or "nothing")
             if waiting:
                 log.warning("these settings count from the next start on", settings=", ".join(waiting))

@@ -15,6 +15,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from tetherd.control import (
+    Bridges,
+    BridgeView,
     Control,
     Cursor,
     DaemonStatus,
@@ -90,11 +92,11 @@ class Metrics:
                 return
             self._waits.observe((datetime.fromisoformat(entry.at) - asked.requested_at).total_seconds())
 
-    async def render(self, control: Control, streams: int, accept: str) -> tuple[bytes, str]:
+    async def render(self, control: Control, bridges: Bridges, streams: int, accept: str) -> tuple[bytes, str]:
         """The text of a scrape, and its content type, in the format that `accept` prefers."""
         status, resources = await control.ask(GetStatus()), await control.ask(ListResources())
         encode, content_type = choose_encoder(accept)
-        self._now.take(status, resources, streams)
+        self._now.take(status, resources, await bridges.list(), streams)
         return encode(self._registry), content_type
 
 
@@ -104,11 +106,18 @@ class _Now(Collector):
     def __init__(self) -> None:
         self._status: DaemonStatus | None = None
         self._resources: tuple[ResourcesView, ...] = ()
+        self._bridges: tuple[BridgeView, ...] = ()
         self._streams = 0
 
-    def take(self, status: DaemonStatus, resources: tuple[ResourcesView, ...], streams: int) -> None:
+    def take(
+        self,
+        status: DaemonStatus,
+        resources: tuple[ResourcesView, ...],
+        bridges: tuple[BridgeView, ...],
+        streams: int,
+    ) -> None:
         """What the next collection tells."""
-        self._status, self._resources, self._streams = status, resources, streams
+        self._status, self._resources, self._bridges, self._streams = status, resources, bridges, streams
 
     def collect(self) -> Iterator[Metric]:
         if self._status is None:  # registering asks once, for the names
@@ -130,3 +139,12 @@ class _Now(Collector):
             tasks.add_metric([used.session_id], used.tasks)
             cpu.add_metric([used.session_id], used.cpu_seconds)
         yield from (memory, tasks, cpu)
+        running = GaugeMetricFamily("tether_bridge_running", "1 while a bridge that is set up runs.", labels=["bridge"])
+        lag = GaugeMetricFamily("tether_bridge_lag", "Log entries that a bridge has yet to see.", labels=["bridge"])
+        owed = GaugeMetricFamily("tether_bridge_owed", "Messages that the platform has yet to get.", labels=["bridge"])
+        for bridge in self._bridges:
+            if bridge.state != "off":
+                running.add_metric([bridge.name], bridge.state == "running")
+                lag.add_metric([bridge.name], bridge.lag)
+                owed.add_metric([bridge.name], bridge.owed)
+        yield from (running, lag, owed)

@@ -120,8 +120,28 @@ class AgentCodec(Protocol):
         """Small, JSON."""
 
 
+Ability = Literal["images", "questions", "plans", "reasons", "edited input", "resume", "fork", "tokens", "cost"]
+"""What people can have of an agent. Reasons: a rejection's reach the model. Tokens and cost: are told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What is known of an agent. `tested_with` is a version of its program, or several with commas."""
+
+    tested_with: str | None = None
+    abilities: tuple[Ability, ...] = ()
+
+
+@runtime_checkable
+class LoginTeller(Protocol):
+    """An adapter that can tell how its agent would log in."""
+
+    def login(self, settings: Mapping[str, str], environment: Mapping[str, str]) -> str:
+        """A few words: "logged in", "API key", "not logged in". May read the disk; never tells a secret."""
+
+
 class AgentAdapter(Protocol):
-    """A kind of agent."""
+    """A kind of agent. It may also have a `profile` (a Profile) and be a LoginTeller or a Chooser."""
 
     name: str
     description: str
@@ -185,9 +205,14 @@ def load_adapters() -> dict[str, AgentAdapter]:
     return adapters
 
 
+def profile_of(adapter: AgentAdapter) -> Profile:
+    profile = getattr(adapter, "profile", None)
+    return profile if isinstance(profile, Profile) else Profile()
+
+
 def takes_images(adapter: AgentAdapter) -> bool:
-    """Does its codec send the images of a prompt? An adapter that does says so: `takes_images = True`."""
-    return getattr(adapter, "takes_images", False) is True
+    """Does its codec send the images of a prompt?"""
+    return "images" in profile_of(adapter).abilities
 
 
 def adapter_names(adapters: Mapping[str, AgentAdapter]) -> dict[str, str]:
@@ -198,6 +223,7 @@ def adapter_names(adapters: Mapping[str, AgentAdapter]) -> dict[str, str]:
 __all__ = [
     "ADAPTERS",
     "PLUGIN_API",
+    "Ability",
     "AgentAdapter",
     "AgentCodec",
     "AgentCommand",
@@ -209,6 +235,8 @@ __all__ = [
     "JsonObject",
     "Launch",
     "LaunchSpec",
+    "LoginTeller",
+    "Profile",
     "Prompt",
     "Resumed",
     "Setting",
@@ -216,5 +244,6 @@ __all__ = [
     "Verdict",
     "adapter_names",
     "load_adapters",
+    "profile_of",
     "takes_images",
 ]

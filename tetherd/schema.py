@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from tetherd.control import AgentView, ApprovalView, Outcome, ResourcesView, SessionView, TokenView
+from tetherd.control import (
+    ApprovalView,
+    Outcome,
+    SessionView,
+)
 from tetherd.domain.approval import Approval, ApprovalKind, FileShown, Option, Resolution
 from tetherd.domain.commands import STOP_GRACE_SECONDS
-from tetherd.domain.ids import ApprovalId, Frozen, Role, RunId, SessionId
+from tetherd.domain.ids import ApprovalId, Frozen, RunId, SessionId
 from tetherd.domain.images import MOST, Image
 from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
@@ -24,6 +27,7 @@ ID_PATTERNS = {
     "session_id": r"^s-[0-9a-z]{12}$",
     "approval_id": r"^a-[0-9a-f]{12}$",
     "token_id": r"^[0-9A-Za-z_-]{1,64}$",
+    "bridge": r"^[a-z][a-z0-9_]{0,31}$",
     "seq": r"^[0-9]{1,15}$",
 }
 """Shapes of what stands in paths."""
@@ -308,69 +312,7 @@ def request_id_of(approval: Approval) -> str:
     return approval.approval_id if approval.request_id.startswith(UNNAMED) else approval.request_id
 
 
-# -- the daemon --------------------------------------------------------------------------------------------------
-
-
-class Health(Frozen):
-    status: Literal["ok"] = "ok"
-    version: str
-
-
-class Stopping(Frozen):
-    status: Literal["stopping"] = "stopping"
-
-
-class AgentList(Frozen):
-    agents: tuple[AgentView, ...]
-
-
-class ResourcesQuery(Query):
-    session: SessionIdText | None = None
-
-
-class ResourcesList(Frozen):
-    resources: tuple[ResourcesView, ...]
-
-
-class NewToken(Body):
-    """`session_id` goes with role agent, and only with it."""
-
-    name: Name
-    role: Role
-    session_id: SessionIdText | None = None
-
-    @model_validator(mode="after")
-    def _fits_its_role(self) -> Self:
-        if (self.role is Role.AGENT) != (self.session_id is not None):
-            raise ValueError("session_id goes with role agent, and only with it")
-        return self
-
-
-class TokenBody(Frozen):
-    token_id: str
-    name: str
-    role: Role
-    session_id: SessionId | None
-    created_at: datetime
-    revoked_at: datetime | None
-
-    @classmethod
-    def of(cls, view: TokenView) -> Self:
-        return cls(**asdict(view))
-
-
-class CreatedToken(TokenBody):
-    """`token` is the secret; it is shown this once."""
-
-    token: str
-
-    @classmethod
-    def made(cls, view: TokenView, secret: str) -> Self:
-        return cls(**asdict(view), token=secret)
-
-
-class TokenList(Frozen):
-    tokens: tuple[TokenBody, ...]
+# -- problems -------------------------------------------------------------------------------------------------------
 
 
 class Fault(Frozen):

@@ -22,7 +22,8 @@ LOOPBACKS = ("127.0.0.1", "::1")
 class Setting(NamedTuple):
     """One line of the reference. `default` as a person would write it; `parse` raises ValueError.
 
-    `field` is where Config has the value; of an adapter's own setting, how its `LaunchSpec.settings` calls it.
+    `field` is where Config has the value; of an adapter's own setting, how its `LaunchSpec.settings` calls it; of a
+    bridge's, how its `BridgePort.settings` does.
     """
 
     key: str
@@ -183,6 +184,15 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Further environment variables that agents get, separated by commas, such as API keys and proxies.",
         _keys,
+    ),
+    Setting(
+        "TETHER_CHAT_DIRECTORIES",
+        "chat_directories",
+        "directories",
+        "",
+        "Where people may start sessions from a chat: absolute paths with `:` between; what lies below is included.",
+        _directories,
+        guarded=True,
     ),
 )
 """The daemon's own settings, in the order of the reference; those of the adapters come behind them."""

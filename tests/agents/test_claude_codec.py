@@ -122,8 +122,8 @@ def asked(tool: str, **given: Any) -> Approval:
     return event.approval
 
 
-def answered(approval: Approval, answer: Answer | None) -> Json:
-    frame: Json = json.loads(codec().encode(Verdict(approval, answer), 7))
+def answered(approval: Approval, answer: Answer | None, by: ClaudeCodec | None = None) -> Json:
+    frame: Json = json.loads((by or codec()).encode(Verdict(approval, answer), 7))
     assert (frame["type"], frame["response"]["subtype"]) == ("control_response", "success")
     response: Json = frame["response"]["response"]
     return response
@@ -226,22 +226,30 @@ def test_a_decision_is_told_in_the_words_of_the_protocol() -> None:
 
 
 QUESTIONS = [
-    {"question": "Which?", "header": "Colour", "options": [{"label": "Red"}, {"label": "Blue"}], "multiSelect": True},
+    {
+        "question": "Which?",
+        "header": "Colour",
+        "options": [{"label": "Red", "description": "like fire"}, {"label": "Blue"}],
+    },
     {"question": "When?", "header": "Time", "options": [{"label": "Now"}]},
 ]
 
 
 def test_a_question_is_answered_by_labels_or_in_own_words() -> None:
-    ask = asked("AskUserQuestion", questions=QUESTIONS)
-    assert [(option.option_id, option.label) for option in ask.options] == [
-        ("0.0", "Colour: Red"),
-        ("0.1", "Colour: Blue"),
-        ("1.0", "Time: Now"),
+    it = codec()
+    (event,) = tell(it, asks("AskUserQuestion", questions=QUESTIONS)).events
+    assert isinstance(event, ApprovalRequested)
+    ask = event.approval
+    it = ClaudeCodec(launch_spec(), json.loads(json.dumps(it.snapshot())))  # a daemon later
+    assert (ask.title, ask.input) == ("Which? / When?", {})
+    assert [(option.option_id, option.label, option.description) for option in ask.options] == [
+        ("0.0", "Colour: Red", "like fire"),
+        ("0.1", "Colour: Blue", ""),
+        ("1.0", "Time: Now", ""),
     ]
     both = Answer(decision="approve", choice=("0.0", "0.1"), text="later")
-    said = answered(ask, both)["updatedInput"]
+    said = answered(ask, both, it)["updatedInput"]
     assert said == {"questions": QUESTIONS, "answers": {"Which?": "Red, Blue", "When?": "later"}}
-    assert "answers" in answered(ask, Answer(decision="approve"))["updatedInput"]
 
 
 def test_a_question_too_long_to_be_given_back_is_refused() -> None:

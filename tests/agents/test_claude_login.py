@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from itertools import product
 from pathlib import Path
 
 import pytest
 
+from tetherd.agents.adapters.claude import ClaudeAdapter
 from tetherd.agents.adapters.claude_auto import ClaudeAutoAdapter
+from tetherd.agents.adapters.demo import DemoAdapter
 from tetherd.agents.claude.login import Means, choose, look
+from tetherd.agents.programs import Programs
 from tetherd.errors import Misconfigured
 from tetherd.plugin import Chooser
 
@@ -53,3 +57,33 @@ def test_the_adapter_chooses_for_claude_code_as_it_is_set(tmp_path: Path) -> Non
     assert isinstance(adapter, Chooser)
     environments = {"claude_subprocess": {"PATH": "/nowhere", "HOME": str(tmp_path), "ANTHROPIC_API_KEY": "k"}}
     assert adapter.choose({"claude_subprocess": {"command": "claude"}}, environments).adapter == "claude_api"
+
+
+async def test_it_is_listed_as_what_it_would_choose(tmp_path: Path) -> None:
+    adapters = {"claude_auto": ClaudeAutoAdapter(), "claude_api": DemoAdapter()}
+    settings = {"claude_subprocess": {"command": "claude"}}
+    bare = {"PATH": "/nowhere", "HOME": str(tmp_path)}
+    for environment, program in ((bare, None), (bare | {"ANTHROPIC_API_KEY": "k"}, "claude_api")):
+        environments = {"claude_subprocess": environment}
+        _, view = await Programs(adapters, settings, environments).describe("claude_auto")
+        assert (view.found, view.program, view.default) == (program is not None, program, True)
+
+
+async def test_the_program_is_asked_for_its_version_once_and_again_when_it_has_changed(tmp_path: Path) -> None:
+    program, asked = tmp_path / "claude", tmp_path / "asked"
+
+    def install(version: str) -> None:
+        program.write_text(f'#!/bin/sh\necho "$KEPT $1" >> {asked}\necho "{version} (Claude Code)"\n')
+        program.chmod(0o755)
+
+    install("2.1.330")
+    environments = {"claude_subprocess": {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KEPT": "yes"}}
+    settings = {"claude_subprocess": {"command": f"{program} --flag", "model": ""}}
+    programs = Programs({"claude_subprocess": ClaudeAdapter()}, settings, environments)
+    for version in ("2.1.330", "2.1.330", "2.1.4000"):
+        if version == "2.1.4000":
+            install(version)
+        (view,) = await programs.describe("demo")
+        assert (view.version, view.tested_with, view.login) == (version, "2.1.330", "not logged in")
+        assert "images" in view.abilities
+    assert asked.read_text() == "yes --version\n" * 2

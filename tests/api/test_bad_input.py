@@ -10,7 +10,13 @@ from tests.fakes.http_api import Api
 from tetherd.api.openapi import ROUTES
 from tetherd.api.route import PREFIX
 
-IDS = {"{session_id}": "s-000000000000", "{approval_id}": "a-000000000000", "{token_id}": "t-0", "{seq}": "1"}
+IDS = {
+    "{session_id}": "s-000000000000",
+    "{approval_id}": "a-000000000000",
+    "{token_id}": "t-0",
+    "{seq}": "1",
+    "{bridge}": "telegram",
+}
 WRITES = sorted({(r.method, r.path) for r in ROUTES if r.method in ("POST", "PATCH")})
 HARMLESS = {"/shutdown"}
 """An empty body is all it takes."""

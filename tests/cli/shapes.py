@@ -13,7 +13,8 @@ from tetherd.domain import events as ev
 from tetherd.domain.approval import Answer, Approval, ByActor, Resolution
 from tetherd.domain.ids import Actor, ApprovalId, Principal, Role, SessionId
 from tetherd.domain.session import SessionState, born, evolve
-from tetherd.schema import ApprovalBody, OutcomeBody, SessionBody, TokenBody
+from tetherd.schema import ApprovalBody, OutcomeBody, SessionBody
+from tetherd.schema_daemon import TokenBody
 
 Json = dict[str, Any]
 

@@ -28,7 +28,7 @@ QUESTION = asked(
     title="Which colour?",
     command=None,
     options=(
-        Option(option_id="b", label="blue", decision="approve"),
+        Option(option_id="b", label="blue", description="like the sea", decision="approve"),
         Option(option_id="r", label="red", decision="approve"),
     ),
 )
@@ -112,7 +112,7 @@ CHANGES = {
     "command": "make clean",
     "cwd": "/elsewhere",
     "files": [{"path": "/w/b.py", "diff": "+b"}],
-    "options": [{"option_id": "x", "label": "X", "decision": "approve", "lasting": False}],
+    "options": [{"option_id": "x", "label": "X", "description": "d", "decision": "approve", "lasting": False}],
     "input": {"url": "http://localhost/", "lines": ["a", "b"]},
 }
 
@@ -125,7 +125,8 @@ def test_the_digest_is_the_daemons_own_and_over_canonical_json(what) -> None:
     body = approval_body(what)
     assert digest_of(body) == what.digest() == body["digest"]
     shown = {key: body[key] for key in sorted(SHOWN)}
-    shown["options"] = [{"label": one["label"], "option_id": one["option_id"]} for one in body["options"]]
+    members = ("description", "label", "option_id")
+    shown["options"] = [{name: one[name] for name in members} for one in body["options"]]
     shown["files"] = [{"diff": one["diff"], "path": one["path"]} for one in body["files"]]
     text = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
     assert digest_of(body) == hashlib.sha256(text.encode()).hexdigest()

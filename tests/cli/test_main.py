@@ -37,6 +37,9 @@ EVERY_CALL = [
     ("approve", APPROVAL),
     ("reject", APPROVAL),
     ("agents",),
+    ("bridges",),
+    ("bridges", "check", "telegram"),
+    ("bridges", "pair", "telegram"),
     ("token", "create", "n"),
     ("token", "list"),
     ("token", "revoke", "t-1"),
@@ -59,7 +62,7 @@ COMMANDS = commands(build_parser())
 
 
 def test_every_command_is_called_in_these_tests() -> None:
-    called = {call[:2] if call[0] == "token" else call[:1] for call in EVERY_CALL}
+    called = {call[:2] if call[0] in ("token", "bridges") else call[:1] for call in EVERY_CALL}
     asked_of_systemd = {words for words in COMMANDS if words[0] == "service"}
     assert {*COMMANDS} - called - asked_of_systemd == {("attach",), ("token",), ("version",)}
 

@@ -37,6 +37,9 @@ NOBODY = "tetherctl: cannot reach tetherd (no socket at {0})\nstart it:  tether 
         ("approve",),
         ("reject", APPROVAL),
         ("agents",),
+        ("bridges",),
+        ("bridges", "check"),
+        ("bridges", "pair", "telegram"),
         ("token", "list"),
         ("shutdown", "--yes"),
     ],
@@ -144,16 +147,19 @@ def test_status_names_what_counts(daemon, run) -> None:
 
 
 def test_agents_are_found_or_not(daemon, run) -> None:
-    view = {"adapter": "demo", "description": "d", "found": True, "program": "x", "version": "1", "default": True}
+    view = {"adapter": "demo", "description": "d", "found": True, "program": "x", "version": "1.0", "default": True}
+    view |= {"tested_with": "1.0, 2.0", "login": None, "abilities": []}
     agents = [
         view,
+        view | {"adapter": "claude", "version": "3.0", "default": False, "login": "API key"},
         view | {"adapter": "acp", "found": False, "version": None, "default": False},
         view | {"adapter": "external", "found": None, "version": None, "default": False},
     ]
     daemon.answer("GET /api/agents", (200, {"agents": agents}))
     rows = [line.split("  ") for line in run("agents").out.splitlines()]
-    assert [row[0] for row in rows] == ["AGENT", "demo (default)", "acp", "external"]
+    assert [row[0] for row in rows] == ["AGENT", "demo (default)", "claude", "acp", "external"]
     out = run("agents").out
+    assert "3.0 (tested: 1.0, 2.0)  API key" in out and "1.0 (tested" not in out
     assert "not found" in out and "joins by itself" in out
     assert run("agents", "--json").records == agents
 

@@ -16,6 +16,7 @@ from tetherd.cli.output import Terminal, ago, shortened
 from tetherd.cli.transcript import Transcript
 from tetherd.domain import events as ev
 from tetherd.domain.approval import Answer, ByActor, ByCircumstance, ByPolicy
+from tetherd.domain.images import ImageRef
 
 
 class Tty(io.StringIO):
@@ -61,6 +62,18 @@ def tell(*events: ev.Event) -> str:
         (message("hi\nthere\n"), "  hi\n  there\n"),
         (ev.ThinkingWritten(message_id="t", offset=0, text="hm", final=True), "  hm\n"),
         (ev.ToolCallStarted(tool_call_id="c", tool="Bash", title="ls\x1b"), "* Bash: ls\\x1b\n"),
+        (ev.ToolCallStarted(tool_call_id="c", tool="mcp__s__do", title="mcp__s__do"), "* mcp__s__do\n"),
+        (ev.ToolCallStarted(tool_call_id="c", tool="Bash", title="ls", parent_tool_call_id="p"), "** Bash: ls\n"),
+        (
+            ev.MessageWritten(message_id="w", offset=0, text="hi\n", final=True, parent_tool_call_id="p"),
+            "** a sub-agent says:\n    hi\n",
+        ),
+        (
+            ev.InputAccepted(
+                input_id="i", text="a", by=PHONE, images=(ImageRef(media_type="image/png", sha256="0", size=7),)
+            ),
+            "> owner on telegram (phone):\n  a\n  (image/png, 7 bytes)\n",
+        ),
         (ev.ToolCallFinished(tool_call_id="c", ok=True, output=""), ""),
         (ev.ToolCallFinished(tool_call_id="c", ok=False, output="no\n"), "* failed\n    no\n"),
         (

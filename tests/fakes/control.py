@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -42,6 +42,8 @@ class FakeControl:
         self.submitted: list[cmd.Command | cmd.CreateSession] = []
         self.epoch = "e1"
         self.raises: BaseException | None = None
+        self.breaks: Callable[[object], None] = lambda command: None
+        """Called with each command before it is carried out; may raise."""
         self.is_stopping = False
         self.followers = 0
         self._keys: dict[tuple[SessionId, str], tuple[int, ...]] = {}
@@ -53,6 +55,7 @@ class FakeControl:
 
     async def submit(self, command: cmd.Command | cmd.CreateSession) -> ctl.Outcome:
         await self._answerable()
+        self.breaks(command)
         self.submitted.append(command)
         if isinstance(command, cmd.CreateSession):
             return self._create(command)
@@ -68,7 +71,11 @@ class FakeControl:
             self._keys[session.session_id, command.key] = seqs
         if isinstance(command, cmd.DeleteSession):
             del self.views[session.session_id]
-            self.entries = [entry for entry in self.entries if entry.session_id != session.session_id]
+            self.entries = [
+                entry
+                for entry in self.entries
+                if entry.session_id != session.session_id or entry.kind == "session_deleted"
+            ]
         return ctl.Outcome(decision.session, seqs)
 
     async def ask(self, query: ctl.Query[ctl.A_co]) -> ctl.A_co:
@@ -102,6 +109,13 @@ class FakeControl:
         """What the agent of a session says. Returns the seqs of all that followed."""
         decision = decide(self.views[session_id].session, cmd.AgentSaid(events), Context(run_id=RunId("")))
         return self._append(decision.session, decision.events)
+
+    def end(self, session_id: SessionId, code: int = 0) -> None:
+        """The agent of a session ends."""
+        session = self.views[session_id].session
+        assert session.run_id is not None
+        decision = decide(session, cmd.RunStopped(session.run_id, code=code), Context(run_id=RunId("")))
+        self._append(decision.session, decision.events)
 
     def show(self, delta: ctl.Delta) -> None:
         """Text on its way, for those who follow live."""
@@ -328,3 +342,34 @@ class FakeTokens:
         if view is None or view.revoked_at is not None:
             return None
         return Principal(role=view.role, name=view.name, session_id=view.session_id)
+
+
+class FakeBridges:
+    """One bridge that runs, and one that is off."""
+
+    def __init__(self) -> None:
+        self.views = {
+            "telegram": ctl.BridgeView("telegram", "running", NOON, 3, 2, 1, None),
+            "slack": ctl.BridgeView("slack", "off", None, 0, 0, 0, None),
+        }
+        self.findings = (ctl.BridgeFinding("the token is good", True), ctl.BridgeFinding("may pin", False, "let it"))
+
+    async def list(self) -> tuple[ctl.BridgeView, ...]:
+        await trio.lowlevel.checkpoint()
+        return tuple(self.views.values())
+
+    async def check(self, name: str) -> tuple[ctl.BridgeFinding, ...]:
+        self._require(name)
+        await trio.lowlevel.checkpoint()
+        return self.findings
+
+    async def pair(self, name: str) -> ctl.PairingCode:
+        self._require(name)
+        await trio.lowlevel.checkpoint()
+        return ctl.PairingCode("0123456789", NOON)
+
+    def _require(self, name: str) -> None:
+        if name not in self.views:
+            raise ctl.NotFound(f"no bridge {name}")
+        if self.views[name].state == "off":
+            raise ctl.BridgeOff(f"{name} is not set up")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from werkzeug.datastructures import Headers
 
-from tests.fakes.control import FakeControl, FakeTokens
+from tests.fakes.control import FakeBridges, FakeControl, FakeTokens
 from tetherd.api.app import ApiSettings, create_app
 from tetherd.domain.ids import Role, SessionId
 from tetherd.metrics import Metrics
@@ -60,6 +59,7 @@ class Api:
         self.control = FakeControl()
         self.metrics = Metrics(0)
         self.tokens = FakeTokens()
+        self.bridges = FakeBridges()
         self.stops = 0
         self.settings = ApiSettings(
             **{
@@ -70,11 +70,11 @@ class Api:
                 "is_agent_process": lambda pid: pid == AGENT_PID,
                 "request_stop": self._note_stop,
                 "default_adapter": lambda: "demo",
-                "metrics": partial(self.metrics.render, self.control),
+                "metrics": lambda *asked: self.metrics.render(self.control, self.bridges, *asked),
                 **settings,
             }
         )
-        self.app = create_app(self.control, self.tokens, self.settings)
+        self.app = create_app(self.control, self.tokens, self.bridges, self.settings)
         self.owner = self.token(Role.OWNER)
 
     def token(self, role: Role, session_id: str | None = None, name: str | None = None) -> str:

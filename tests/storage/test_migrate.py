@@ -14,6 +14,7 @@ from tetherd.storage import migrate
 from tetherd.storage.database import FILE
 
 FIRST = migrate._steps()
+NEXT = max(FIRST) + 1
 SECOND = "CREATE TABLE more (x); INSERT INTO more VALUES (1);"
 
 
@@ -22,13 +23,13 @@ async def test_an_older_database_is_brought_up_and_a_copy_stays(
 ) -> None:
     async with opened(tmp_path) as store:
         await store.add(await store.create(), tool("before"))
-    monkeypatch.setattr(migrate, "_steps", lambda: {**FIRST, 2: SECOND})
+    monkeypatch.setattr(migrate, "_steps", lambda: {**FIRST, NEXT: SECOND})
     for _ in range(2):
         async with opened(tmp_path) as store:
             assert await titles(store) == ["before"]
             assert await store.rows("more") == [(1,)]
-    with closing(sqlite3.connect(tmp_path / f"{FILE}.before-2")) as copy:
-        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+    with closing(sqlite3.connect(tmp_path / f"{FILE}.before-{NEXT}")) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone() == (NEXT - 1,)
         assert copy.execute("SELECT count(*) FROM events").fetchone() == (2,)
 
 
@@ -36,7 +37,7 @@ async def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: py
     async with opened(tmp_path) as store:
         await store.add(await store.create(), tool("before"))
     with monkeypatch.context() as patch:
-        patch.setattr(migrate, "_steps", lambda: {**FIRST, 2: SECOND + "INSERT INTO nowhere VALUES (1);"})
+        patch.setattr(migrate, "_steps", lambda: {**FIRST, NEXT: SECOND + "INSERT INTO nowhere VALUES (1);"})
         with pytest.raises(Misconfigured, match="nowhere"):
             async with opened(tmp_path):
                 pass

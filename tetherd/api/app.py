@@ -25,7 +25,7 @@ from tetherd.api.route import PREFIX, Call, Route, Who, matches_id, shape_of
 from tetherd.api.settings import ApiSettings
 from tetherd.api.sse import Streams
 from tetherd.api.static import page
-from tetherd.control import Control, Tokens
+from tetherd.control import Bridges, Control, Tokens
 from tetherd.domain.authority import Forbidden
 from tetherd.domain.ids import Actor, Principal, Role
 from tetherd.errors import Unavailable
@@ -46,11 +46,11 @@ class TooSlow(Unavailable):
     hint = "look at the present state before you try again"
 
 
-def create_app(control: Control, tokens: Tokens, settings: ApiSettings) -> QuartTrio:
+def create_app(control: Control, tokens: Tokens, bridges: Bridges, settings: ApiSettings) -> QuartTrio:
     """All of /api and the page at /, for TCP and for the control socket alike.
 
     The scope says where a request comes from (`tether.listener`, `tether.peer`: see server.py); one that does
-    not say is taken for TCP. The app reads and writes nothing but through `control` and `tokens`.
+    not say is taken for TCP. The app reads and writes nothing but through `control`, `tokens` and `bridges`.
     """
     app = QuartTrio("tetherd.api", static_folder=None)
     app.asgi_http_class = TetherHTTPConnection
@@ -65,10 +65,10 @@ def create_app(control: Control, tokens: Tokens, settings: ApiSettings) -> Quart
     handle_problems(app)
     streams = Streams(control, settings.stream_limit)
     for route in ROUTES:
-        endpoint = _Endpoint.of(route, control, tokens, settings, streams)
+        endpoint = _Endpoint.of(route, control, tokens, bridges, settings, streams)
         _register(app, PREFIX + route.path, route.method, route.handler.__name__, endpoint.answer)
     _register(app, "/", "GET", "page", page)
-    scrape = _Endpoint.of(METRICS, control, tokens, settings, streams)
+    scrape = _Endpoint.of(METRICS, control, tokens, bridges, settings, streams)
     _register(app, METRICS.path, METRICS.method, METRICS.handler.__name__, scrape.answer)
 
     async def check_boundary() -> None:
@@ -107,15 +107,24 @@ class _Endpoint:
     gives: TypeAdapter[Any] | None
     control: Control
     tokens: Tokens
+    bridges: Bridges
     settings: ApiSettings
     streams: Streams
 
     @classmethod
-    def of(cls, route: Route, control: Control, tokens: Tokens, settings: ApiSettings, streams: Streams) -> _Endpoint:
+    def of(
+        cls,
+        route: Route,
+        control: Control,
+        tokens: Tokens,
+        bridges: Bridges,
+        settings: ApiSettings,
+        streams: Streams,
+    ) -> _Endpoint:
         shape = shape_of(route)
         body = None if shape.body is None else TypeAdapter(shape.body)
         gives = None if shape.answer in (None, Response) or route.is_stream else TypeAdapter(shape.answer)
-        return cls(route, shape.query, body, gives, control, tokens, settings, streams)
+        return cls(route, shape.query, body, gives, control, tokens, bridges, settings, streams)
 
     async def answer(self, **ids: str) -> Response:
         """The view. Nothing of the body is read before its sender is known."""
@@ -128,6 +137,7 @@ class _Endpoint:
         call = Call(
             control=self.control,
             tokens=self.tokens,
+            bridges=self.bridges,
             settings=self.settings,
             streams=self.streams,
             request=request,

@@ -14,7 +14,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from tetherd.api.problems import MEDIA_TYPE, phrase
 from tetherd.api.route import MAX_KEY, PREFIX, Call, Route, Shape, Who, shape_of
-from tetherd.api.routes import approvals, events, sessions, system
+from tetherd.api.routes import approvals, bridges, events, sessions, system
 from tetherd.control import Delta
 from tetherd.domain.events import Event
 from tetherd.schema import ID_PATTERNS, EnvelopeBody, Problem
@@ -37,6 +37,7 @@ ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
     *events.ROUTES,
     *approvals.ROUTES,
+    *bridges.ROUTES,
 )
 """The whole API: what is registered, and what is described."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TextIO
 
 from tetherd.cli.call import Call
-from tetherd.cli.commands import approvals, follow, logs, service, sessions, system
+from tetherd.cli.commands import approvals, bridges, follow, logs, service, sessions, system
 from tetherd.cli.output import (
     ALREADY_RESOLVED,
     CONFIGURATION,
@@ -120,6 +120,7 @@ def build_parser(program: str = "tetherctl") -> ArgumentParser:
     follow.register(add)
     logs.register(add)
     approvals.register(add)
+    bridges.register(add, _accept_json)
     system.register(add, _accept_json)
     service.register(add, _accept_json)
     return parser

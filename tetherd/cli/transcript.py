@@ -82,6 +82,10 @@ class Transcript:
 
     def _message(self, part: Json) -> None:
         kind = "thinking" if part["type"] == "thinking_written" else "message"
+        if part.get("parent_tool_call_id"):  # a sub-agent's, which comes whole, between the pieces of others
+            self._say(Styled("dim", "** a sub-agent says:"))
+            self._terminal.block(part["text"], _style(kind), _INDENT * 2)
+            return
         if part.get("blobs"):  # the log keeps head and tail of a very long text, so offsets within it mean nothing
             self._close()
             self._messages.pop(part["message_id"], None)
@@ -130,7 +134,8 @@ class Transcript:
 
     def _tool_started(self, event: Json) -> None:
         mark = "**" if event.get("parent_tool_call_id") else "*"  # a sub-agent's
-        self._say(f"{mark} {event['tool']}: {event['title']}")
+        about = "" if event["title"] == event["tool"] else f": {event['title']}"
+        self._say(f"{mark} {event['tool']}{about}")
 
     def _tool_finished(self, event: Json) -> None:
         if not event["ok"]:

@@ -73,7 +73,7 @@ def digest_of(approval: Json) -> str:
         "command": approval["command"],
         "cwd": approval["cwd"],
         "files": [{"path": file["path"], "diff": file["diff"]} for file in approval["files"]],
-        "options": [{"option_id": one["option_id"], "label": one["label"]} for one in approval["options"]],
+        "options": [{name: one[name] for name in ("option_id", "label", "description")} for one in approval["options"]],
         "input": approval["input"],
     }
     canonical = json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -92,7 +92,8 @@ def show_approval(terminal: Terminal, approval: Json) -> None:
         show_diff(terminal, file["diff"], "    ")
     show_input(terminal, approval["input"])
     for option in approval["options"]:
-        terminal.line(f"  --choice {option['option_id']}  {option['label']}")
+        about = f"  ({option['description']})" if option["description"] else ""
+        terminal.line(f"  --choice {option['option_id']}  {option['label']}{about}")
 
 
 def show_input(terminal: Terminal, given: Json) -> None:

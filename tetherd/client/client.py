@@ -56,19 +56,28 @@ class ApiError(Rejected):
 class Client:
     """Speaks to one daemon. Holds no connection between requests, so threads may share it."""
 
-    def __init__(self, address: Address, token: str | None = None, *, patience_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        address: Address,
+        token: str | None = None,
+        *,
+        surface: str | None = None,
+        patience_seconds: float = 0.0,
+    ) -> None:
         """`address` is the control socket, which needs no token, or a host and port, which do.
 
-        A daemon that has just started, perhaps by our own knock, is asked again for `patience_seconds`.
+        `surface` is what the socket takes us for: cli when not given, or mcp. A daemon that has just started, perhaps
+        by our own knock, is asked again for `patience_seconds`.
         """
         self._address = address
         self._token = token
+        self._surface = surface
         self._patience_seconds = patience_seconds
 
     @classmethod
-    def connect(cls, address: Address, token: str | None = None) -> Client:
+    def connect(cls, address: Address, token: str | None = None, *, surface: str | None = None) -> Client:
         """A client whose daemon was there just now. Raises DaemonUnreachable."""
-        client = cls(address, token)
+        client = cls(address, token, surface=surface)
         connection = client._connection(CONNECT_SECONDS)
         connection.close()
         return client
@@ -164,6 +173,8 @@ class Client:
     ) -> http.client.HTTPResponse:
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
+        if self._surface is not None:
+            headers["X-Tether-Surface"] = self._surface
         try:
             connection.request(method, path, body, headers)
             return connection.getresponse()

@@ -30,6 +30,7 @@ class Option(Frozen):
 
     option_id: str
     label: str
+    description: str = ""
     decision: Literal["approve", "reject"]
     lasting: bool = False
     """True when the agent itself would remember the answer; such options are never chosen for a person."""
@@ -69,7 +70,10 @@ class Approval(Frozen):
             "command": self.command,
             "cwd": self.cwd,
             "files": [{"path": file.path, "diff": file.diff} for file in self.files],
-            "options": [{"option_id": option.option_id, "label": option.label} for option in self.options],
+            "options": [
+                {"option_id": option.option_id, "label": option.label, "description": option.description}
+                for option in self.options
+            ],
             "input": self.input,
         }
         canonical = json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

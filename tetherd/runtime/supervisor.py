@@ -15,7 +15,7 @@ from typing import Any, cast
 import trio
 
 from tetherd import control as ctl
-from tetherd.agents.programs import describe_agents
+from tetherd.agents.programs import Programs
 from tetherd.control import A_co, Batch, Cursor, NotFound, Outcome, Query, Recovering
 from tetherd.domain import commands as cmd
 from tetherd.domain.authority import Forbidden, may_see
@@ -73,6 +73,7 @@ class SessionSupervisor:
         self._default_adapter = default_adapter
         self._actors: dict[SessionId, SessionActor] = {}
         self._leaving: set[SessionId] = set()
+        self._programs = Programs(world.adapters, world.settings, world.environments)
         self._creating = trio.Lock()
         self._nursery: trio.Nursery | None = None
         self._ready = False
@@ -264,7 +265,7 @@ class SessionSupervisor:
             case ctl.ReadLogs():
                 return await self._logs(query)
             case ctl.ListAgents():
-                return await describe_agents(world.adapters, world.settings, self._default_adapter())
+                return await self._programs.describe(self._default_adapter())
             case ctl.ListResources(session_id=session_id):
                 return await self._resources(session_id)
             case ctl.GetStatus():

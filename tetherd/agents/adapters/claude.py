@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from tetherd.agents.claude.codec import ClaudeCodec
 from tetherd.agents.claude.frames import session_id_for
-from tetherd.agents.claude.login import config_directory
-from tetherd.plugin import AgentCodec, JsonObject, Launch, LaunchSpec, Resumed
+from tetherd.agents.claude.login import config_directory, look
+from tetherd.plugin import AgentCodec, JsonObject, Launch, LaunchSpec, Profile, Resumed
 from tetherd.settings import Setting, command_line
 
 STREAMS = (
@@ -44,7 +44,20 @@ class ClaudeAdapter:
     name = "claude_subprocess"
     description = "Claude Code: the `claude` program, with whichever login it has"
     external = False
-    takes_images = True
+    profile = Profile(
+        tested_with="2.1.330",
+        abilities=(
+            "images",
+            "questions",
+            "plans",
+            "reasons",
+            "edited input",
+            "resume",
+            "fork",
+            "tokens",
+            "cost",
+        ),
+    )
     aliases = ("claude",)
     settings = (
         Setting(
@@ -97,6 +110,10 @@ class ClaudeAdapter:
 
     def codec(self, spec: LaunchSpec, snapshot: JsonObject | None) -> AgentCodec:
         return ClaudeCodec(spec, snapshot)
+
+    def login(self, settings: Mapping[str, str], environment: Mapping[str, str]) -> str:
+        means = look(settings["command"], environment)
+        return "logged in" if means.login else "API key" if means.key else "not logged in"
 
     def program(self, settings: Mapping[str, str]) -> str | None:
         return shlex.split(settings["command"])[0]

@@ -15,11 +15,13 @@ from pydantic import BaseModel, Field
 
 from tetherd.agents.claude import frames
 from tetherd.agents.claude.messages import Messages, MessagesState
-from tetherd.agents.claude.permissions import CannotAsk, approval_for, response_of
+from tetherd.agents.claude.permissions import approval_for, response_of
 from tetherd.agents.claude.told import told
 from tetherd.agents.claude.tools import must_ask
 from tetherd.agents.claude.turns import Turns, TurnsState, failure_of
 from tetherd.agents.jsonlines import parse, table, text, unrecognised
+from tetherd.agents.showing import bounded_input
+from tetherd.domain.approval import ApprovalKind
 from tetherd.domain.effects import AgentCommand, InterruptTurn, Prompt, Verdict
 from tetherd.domain.events import AgentEvent, AgentReady, ApprovalRequested, ApprovalWithdrawn, NoticeRaised
 from tetherd.domain.ids import approval_id_for
@@ -27,7 +29,7 @@ from tetherd.plugin import Fed, JsonObject, LaunchSpec
 
 NAME = "Claude Code"
 SKIPPED = "(the result came in a line of {size} bytes, over tetherd's limit, and is not kept)"
-_TOO_LONG = "tetherd: the request is longer than 16 MiB and cannot be shown to anybody"
+_TOO_LONG = "tetherd: the request is too long to be shown to anybody"
 _REQUEST = re.compile(rb'"type"\s*:\s*"control_request".*?"request_id"\s*:\s*"([^"\\]{1,100})"', re.DOTALL)
 _RESULT = re.compile(rb'"tool_use_id"\s*:\s*"([^"\\]{1,200})"')
 
@@ -41,8 +43,8 @@ class State(BaseModel):
     """The program's conversation, once it has said that it is ready."""
     messages: MessagesState = Field(default_factory=MessagesState)
     turns: TurnsState = Field(default_factory=TurnsState)
-    asked: list[str] = []
-    """can_use_tool requests without an answer."""
+    asked: dict[str, JsonObject | None] = {}
+    """can_use_tool requests without an answer; of a question what it was given, for its answer must hold that."""
     background: list[str] = []
     """Tasks that run beside the turns."""
 
@@ -96,9 +98,8 @@ class ClaudeCodec:
                 self._turns.prompted(prompt_id)
                 return frames.prompt(prompt_id, words or "", images)
             case Verdict(approval=approval, answer=answer):
-                if approval.request_id in self._state.asked:
-                    self._state.asked.remove(approval.request_id)
-                return frames.answer(approval.request_id, response_of(approval, answer))
+                asked = self._state.asked.pop(approval.request_id, None)
+                return frames.answer(approval.request_id, response_of(answer, asked))
             case InterruptTurn():
                 return frames.interrupt(outbox_seq)
             case _:
@@ -127,14 +128,10 @@ class ClaudeCodec:
                 return self._ended(message)
             case "system" if text(message, "subtype") == "init":
                 return Fed([*self._ready(message), *self._turns.begun()])
-            case "system" if text(message, "subtype") == "api_retry":
-                return Fed([*self._messages.cut_off(), *(told(message, self._state.background) or ())])
-            case "system":
+            case "system" | "rate_limit_event":
+                cut_off = self._messages.cut_off() if text(message, "subtype") == "api_retry" else []
                 events = told(message, self._state.background)
-                return None if events is None else Fed(events)
-            case "rate_limit_event":
-                events = told(message, self._state.background)
-                return None if events is None else Fed(events)
+                return None if events is None else Fed([*cut_off, *events])
             case kind:
                 return Fed() if kind in _NO_NEWS else None
 
@@ -158,18 +155,17 @@ class ClaudeCodec:
         return {"hookSpecificOutput": {"hookEventName": "PreToolUse", **said}}
 
     def _asked_for_leave(self, request_id: str, request: JsonObject) -> Fed:
-        try:
-            approval = approval_for(self._spec.run_id, request_id, self._spec.directory, request)
-        except CannotAsk as why:
-            return Fed(frames=[frames.refusal(request_id, f"tetherd cannot show {why}")])
-        self._state.asked.append(request_id)
+        approval = approval_for(self._spec.run_id, request_id, self._spec.directory, request)
+        given = table(request, "input") if approval.kind is ApprovalKind.QUESTION else None
+        if given is not None and bounded_input(given) != given:
+            return Fed(frames=[frames.refusal(request_id, _TOO_LONG)])
+        self._state.asked[request_id] = given
         return Fed([*self._messages.gathering.close(), ApprovalRequested(approval=approval)])
 
     def _withdrawn(self, request_id: str | None) -> Fed | None:
         if request_id is None:
             return None
-        if request_id in self._state.asked:
-            self._state.asked.remove(request_id)
+        self._state.asked.pop(request_id, None)
         return Fed([ApprovalWithdrawn(approval_id=approval_id_for(self._spec.run_id, request_id))])
 
     def _answered(self, response: JsonObject) -> Fed | None:

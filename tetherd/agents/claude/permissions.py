@@ -23,70 +23,72 @@ TITLE_LIMIT = 200
 REJECTED = "The user rejected this."
 INTERRUPTED = "The user interrupted."
 _EDITS = ("Edit", "MultiEdit", "Write", "NotebookEdit")
+_ABOUT = ("file_path", "notebook_path", "path", "url", "query", "pattern", "skill", "description")
 _SEPARATOR = "."
 
 
-class CannotAsk(Exception):
-    """The request cannot be shown as it is, so nobody can decide it."""
-
-
 def approval_for(run_id: RunId, request_id: str, directory: str, request: JsonObject) -> Approval:
-    """The question that a can_use_tool request asks. `directory` is where relative paths begin. Raises CannotAsk."""
+    """The question that a can_use_tool request asks. `directory` is where relative paths begin."""
     tool = text(request, "tool_name") or "tool"
     value = request.get("input")
     given: JsonObject = value if isinstance(value, dict) else {}
     kind = _kind(tool)
-    shown = {} if kind in (ApprovalKind.COMMAND, ApprovalKind.EDIT) else bounded_input(given)
-    if kind is ApprovalKind.QUESTION and shown != given:
-        raise CannotAsk("a question of more than 64 KiB")  # its answer must hold it whole
     command = text(given, "command") if kind is ApprovalKind.COMMAND else None
     return Approval(
         approval_id=approval_id_for(run_id, request_id),
         run_id=run_id,
         request_id=request_id,
         kind=kind,
-        title=title_of(tool, given),
+        title=_title(kind, tool, given),
         tool=our_name(tool),
         tool_call_id=text(request, "tool_use_id"),
         command=None if command is None else cut(command, SHOWN_LIMIT),
         cwd=directory if kind is ApprovalKind.COMMAND else None,
         files=tuple(_files(given, directory)) if kind is ApprovalKind.EDIT else (),
         options=tuple(_options(given)) if kind is ApprovalKind.QUESTION else (),
-        input=shown,
+        input=bounded_input(given) if kind in (ApprovalKind.TOOL, ApprovalKind.PLAN) else {},
         outlives_turn=text(request, "agent_id") is not None,
     )
 
 
 def title_of(tool: str, given: JsonObject) -> str:
-    """One line for people; never the model's own words about what it does, where it can be seen what it does."""
+    """What a call is about, in one line; never the model's own words about it where the thing itself can be seen."""
     match tool:
         case "Bash":
-            words = text(given, "command") or tool
+            words = text(given, "command")
         case "AskUserQuestion":
             words = " / ".join(text(question, "question") or "" for question in tables(given, "questions"))
         case "ExitPlanMode":
             words = "A plan is ready: approve it, and the work begins"
-        case "Agent" | "Task":
-            words = f"{tool} {text(given, 'description') or ''}"
         case _:
-            named = ("file_path", "notebook_path", "path", "url", "query", "pattern", "skill")
-            about = next((value for value in (text(given, member) for member in named) if value), "")
-            words = f"{tool.replace('__', ' ').removeprefix('mcp ')} {about}"
-    first, _, rest = words.strip().partition("\n")
+            values = (text(given, member) for member in _ABOUT)
+            words = next((value for value in values if value), None)
+    first, _, rest = (words or tool).strip().partition("\n")
     short = first[:TITLE_LIMIT]
     return short + " …" if rest or short != first else short or tool
 
 
-def response_of(approval: Approval, answer: Answer | None) -> JsonObject:
-    """The response that says it. `answer` None: the question was cancelled, and the turn ends."""
+def _title(kind: ApprovalKind, tool: str, given: JsonObject) -> str:
+    about = title_of(tool, given)
+    if kind is not ApprovalKind.TOOL:
+        return about
+    name = tool.removeprefix("mcp__").replace("__", " ")
+    return name if about == tool else f"{name} {about}"
+
+
+def response_of(answer: Answer | None, asked: JsonObject | None) -> JsonObject:
+    """The response that says it. `answer` None: it was cancelled, and the turn ends.
+
+    asked: what AskUserQuestion was given, which its answer must hold whole; None for any other tool.
+    """
     if answer is None:
         return {"behavior": "deny", "message": INTERRUPTED, "interrupt": True}
     if answer.decision == "reject":
         return {"behavior": "deny", "message": answer.reason or answer.text or REJECTED}
     if answer.updated_input is not None:
         return {"behavior": "allow", "updatedInput": answer.updated_input}
-    if approval.kind is ApprovalKind.QUESTION:
-        return {"behavior": "allow", "updatedInput": {**approval.input, "answers": _answers(approval, answer)}}
+    if asked is not None:
+        return {"behavior": "allow", "updatedInput": {**asked, "answers": _answers(asked, answer)}}
     return {"behavior": "allow"}
 
 
@@ -118,14 +120,18 @@ def _options(given: JsonObject) -> Iterator[Option]:
     for number, question in enumerate(questions):
         about = f"{text(question, 'header') or number + 1}: " if len(questions) > 1 else ""
         for place, option in enumerate(tables(question, "options")):
-            label = text(option, "label") or f"{place + 1}"
-            yield Option(option_id=f"{number}{_SEPARATOR}{place}", label=f"{about}{label}", decision="approve")
+            yield Option(
+                option_id=f"{number}{_SEPARATOR}{place}",
+                label=f"{about}{text(option, 'label') or place + 1}",
+                description=text(option, "description") or "",
+                decision="approve",
+            )
 
 
-def _answers(approval: Approval, answer: Answer) -> JsonObject:
+def _answers(asked: JsonObject, answer: Answer) -> JsonObject:
     """By question: the labels chosen, else the person's own words."""
     answers: JsonObject = {}
-    for number, question in enumerate(tables(approval.input, "questions")):
+    for number, question in enumerate(tables(asked, "questions")):
         words = text(question, "question")
         if words is None:
             continue

@@ -57,8 +57,8 @@ def _task_ended(message: JsonObject, background: list[str]) -> list[AgentEvent]:
     if task not in background:
         return []  # the result of its tool call says it
     background.remove(task)
-    words = text(message, "summary") or task
-    said = cut(f"{words} ({text(message, 'status') or 'ended'})", TEXT_LIMIT)
+    words, status = text(message, "summary") or task, text(message, "status") or "at an end"
+    said = cut(f"A task in the background is {status}: {words}", TEXT_LIMIT)
     return [NoticeRaised(level="info", code="task_ended", text=said)]
 
 

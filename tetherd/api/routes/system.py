@@ -5,12 +5,12 @@ from __future__ import annotations
 from tetherd.api.route import Call, Route, Who
 from tetherd.control import DaemonStatus, GetStatus, ListAgents, ListResources
 from tetherd.domain.ids import SessionId
-from tetherd.schema import (
+from tetherd.schema import Nothing
+from tetherd.schema_daemon import (
     AgentList,
     CreatedToken,
     Health,
     NewToken,
-    Nothing,
     ResourcesList,
     ResourcesQuery,
     Stopping,

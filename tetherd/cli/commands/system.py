@@ -166,13 +166,22 @@ def list_agents(call: Call) -> int:
         [
             agent["adapter"] + (" (default)" if agent["default"] else ""),
             found[agent["found"]],
-            agent["version"] or "-",
+            _version(agent),
+            agent["login"] or "-",
             agent["description"],
         ]
         for agent in agents
     ]
-    terminal.table(("AGENT", "HERE", "VERSION", "WHAT IT IS"), rows)
+    terminal.table(("AGENT", "HERE", "VERSION", "LOGIN", "WHAT IT IS"), rows)
     return DONE
+
+
+def _version(agent: Json) -> Part:
+    """An untested version stands out, and says what was tested."""
+    version, tested = agent["version"], agent["tested_with"]
+    if version is None or tested is None or version in tested.split(", "):
+        return version or "-"
+    return Styled("you", f"{version} (tested: {tested})")
 
 
 def create_token(call: Call) -> int:
