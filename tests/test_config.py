@@ -104,7 +104,7 @@ WRONG = [
     (PORT, "٣", "from 1 to 65535"),
     (PORT, "http", "from 1 to 65535"),
     ("TETHER_AGENT_ADAPTER", "Claude Code", "`tetherctl agents` lists them"),
-    ("TETHER_AGENT_ADAPTER", "claud", "acp, claude_auto, claude_subprocess, demo, external"),
+    ("TETHER_AGENT_ADAPTER", "claud", "acp, claude_api, claude_auto, "),
     ("TETHER_AGENT_HOST", "example.org", "IP addresses of this machine"),
     ("TETHER_AGENT_HOST", "127.0.0.1,x", "separated by commas"),
     ("TETHER_AGENT_DATA_DIR", "state", "an absolute path"),

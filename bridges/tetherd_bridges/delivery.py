@@ -82,7 +82,10 @@ class Delivery:
 
     async def _deliver(self, owed: Owed) -> None:
         shown = Shown.model_validate_json(owed.body)
-        place = await self._place(owed, shown)
+        try:
+            place = await self._place(owed, shown)
+        except Refused as error:
+            raise Barred(f"no thread can be made: {error}") from error
         state = self._mind.state
         if owed.ref is None:
             await state.begin(owed.key)

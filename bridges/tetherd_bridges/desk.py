@@ -17,7 +17,7 @@ from tetherd.errors import Rejected
 from tetherd.logconfig import get_logger
 from tetherd_bridges.clerk import Clerk
 from tetherd_bridges.conversation import replies
-from tetherd_bridges.conversation.incoming import Incoming, Moved, Said, Tapped, Where, Who
+from tetherd_bridges.conversation.incoming import Ignored, Incoming, Moved, Said, Tapped, Where, Who
 from tetherd_bridges.conversation.messages import Press
 from tetherd_bridges.conversation.words import Command, read_command
 from tetherd_bridges.decisions import TOAST_CHARACTERS, Decisions
@@ -47,7 +47,7 @@ class Desk:
 
     async def take(self, incoming: Incoming) -> None:
         """Act on it, once. Raises Unavailable when it is to be shown again later."""
-        if await self._mind.state.has_heard(incoming.key):
+        if isinstance(incoming, Ignored) or await self._mind.state.has_heard(incoming.key):
             return
         change = Change(heard=[incoming.key])
         toast = ""
@@ -58,8 +58,6 @@ class Desk:
                 toast = await self._tapped(incoming, change)
             case Moved(old=old, new=new):
                 await self._mind.move(old, new, change)
-            case _:
-                pass
         await self._mind.commit(change)
         if isinstance(incoming, Tapped):
             await self._platform.toast(incoming.query, toast)

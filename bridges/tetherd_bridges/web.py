@@ -31,10 +31,14 @@ class Answer:
 
 
 class Web:
-    """A client of one server. `transport` replaces the network, for tests."""
+    """A client of one server. `transport` replaces the network, for tests.
 
-    def __init__(self, transport: Transport | None = None) -> None:
+    `pool_seconds`: patience for a connection to be free.
+    """
+
+    def __init__(self, transport: Transport | None = None, pool_seconds: float = POOL_SECONDS) -> None:
         self._transport = transport
+        self._pool_seconds = pool_seconds
         self._client = self._fresh()
 
     async def post(
@@ -50,7 +54,7 @@ class Web:
 
         Raises NotReached when the server cannot have got it, Uncertain when it may have.
         """
-        timeout = httpx.Timeout(CONNECT_SECONDS, read=seconds, write=max(seconds, 30.0), pool=POOL_SECONDS)
+        timeout = httpx.Timeout(CONNECT_SECONDS, read=seconds, write=max(seconds, 30.0), pool=self._pool_seconds)
         try:
             if file is None:
                 answer = await self._client.post(url, json=dict(fields), timeout=timeout, headers=headers)
@@ -78,11 +82,10 @@ class Web:
         body = bytearray()
         try:
             async with self._client.stream("GET", url, timeout=httpx.Timeout(CONNECT_SECONDS, read=seconds)) as answer:
+                # to its end, for httpcore leaves a generator behind when a body is not read to its end
                 async for chunk in answer.aiter_bytes():
-                    body += chunk
-                    if len(body) > limit_bytes:
-                        break
-                return Answer(answer.status_code, answer.headers, bytes(body[: limit_bytes + 1]))
+                    body += chunk[: limit_bytes + 1 - len(body)]
+                return Answer(answer.status_code, answer.headers, bytes(body))
         except httpx.HTTPError as error:
             raise NotReached(_why(error)) from None
 
@@ -94,8 +97,8 @@ class Web:
 
 
 @asynccontextmanager
-async def open_web(transport: Transport | None = None) -> AsyncIterator[Web]:
-    web = Web(transport)
+async def open_web(transport: Transport | None = None, pool_seconds: float = POOL_SECONDS) -> AsyncIterator[Web]:
+    web = Web(transport, pool_seconds)
     try:
         yield web
     finally:

@@ -7,7 +7,7 @@ from collections import deque
 import pytest
 from trio.testing import MockClock
 
-from tests.bridges.chat import Scene, pause
+from tests.bridges.chat import TOKEN, Scene, pause
 from tests.emulators.telegram import Refusal
 from tetherd.domain import commands as cmd
 from tetherd.domain import events as ev
@@ -292,3 +292,53 @@ async def test_odd_updates_are_passed_over(update: dict[str, object], autojump_c
         scene.ada.say("fine", scene.group, scene.thread_id())
         await pause()
         assert scene.failure is None and scene.inputs(session_id) == ["go", "fine"]
+
+
+async def test_a_group_without_topics_shows_whose_each_message_is(autojump_clock: MockClock) -> None:
+    scene = Scene()
+    scene.group.is_forum = False
+    async with scene.open():
+        session_id = await scene.session()
+        scene.write(session_id, "the answer")
+        scene.end_turn(session_id)
+        await pause()
+        answer = next(one for one in scene.group.messages.values() if "the answer" in one.text)
+        assert answer.text == "Work\nthe answer" and answer.thread is None
+        scene.ada.reply(answer, "go on")
+        await pause()
+        assert scene.inputs(session_id) == ["go", "go on"]
+
+
+async def test_a_right_that_is_missing_is_named_and_nothing_is_lost(autojump_clock: MockClock) -> None:
+    scene = Scene()
+    scene.group.bot_rights.remove("can_manage_topics")
+    async with scene.open():
+        session_id = await scene.session()
+        await pause()
+        assert scene.failure is None
+        assert any(trouble and "not enough rights to create a topic" in trouble for trouble in scene.troubles)
+        findings = {
+            one.what: one.ok
+            for one in await scene.bridge.check(scene.port({"TELEGRAM_BOT_TOKEN": TOKEN, **scene.settings}))
+        }
+        assert findings["the bot may: Manage topics"] is False and findings["the group has topics"] is True
+        scene.group.bot_rights.add("can_manage_topics")
+        await pause(120)
+        assert scene.thread()[0].text.startswith("▶️ Running") and scene.troubles[-1] is None
+        scene.write(session_id, "the answer")
+        scene.end_turn(session_id)
+        await pause()
+        assert scene.thread()[-1].text == "the answer"
+
+
+async def test_telegram_that_is_away_at_the_start_is_waited_for(autojump_clock: MockClock) -> None:
+    scene = Scene()
+    scene.telegram.faults["getMe"] = deque(["unreached", Refusal(502, "Bad Gateway")])
+    async with scene.open():
+        session_id = await scene.session()
+        await pause(60)
+        assert scene.failure is None and scene.thread()
+        assert any(trouble and "cannot be reached" in trouble for trouble in scene.troubles)
+        scene.ada.say("hello", scene.group, scene.thread_id())
+        await pause()
+        assert scene.inputs(session_id) == ["go", "hello"]

@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
-from tests.cli.shapes import APPROVAL, SESSION, status, token
+from tests.cli.shapes import APPROVAL, AT, SESSION, status, token
 from tests.fakes.stub_daemon import problem, stub_daemon
 from tetherd.cli.commands import system
+from tetherd.control import BridgeView
+from tetherd.schema import BridgeList
 from tetherd.version import own_version
 
 NOBODY = "tetherctl: cannot reach tetherd (no socket at {0})\nstart it:  tether start\n"
@@ -126,18 +128,25 @@ def test_shutdown_says_what_runs_before_it_asks(daemon, run, monkeypatch) -> Non
 
 def test_status_names_what_counts(daemon, run) -> None:
     daemon.answer("GET /api/status", status(warnings=["the token is short", "x\x1b[2J"]))
+    parked = BridgeView("telegram", "parked", AT, 0, 0, 1, "the token was revoked")
+    running, off = BridgeView("slack", "running", AT, 0, 0, 0, None), BridgeView("discord", "off", None, 0, 0, 0, None)
+    bridges = BridgeList(bridges=(parked, running, off)).model_dump(mode="json")
+    daemon.answer("GET /api/bridges", (200, bridges))
     out = run("status").out.splitlines()
     assert out[0].startswith("tetherd 0.1 at http://localhost:8787, up ")
     assert out[1:] == [
         "sessions   2 running, 1 needs you",
         "approvals  1 waits for you: tetherctl approvals",
+        "bridges    telegram parked (the token was revoked), slack running",
         "data       /data",
         "warning    the token is short",
         "warning    x\\x1b[2J",
     ]
     quiet = status(sessions={"running": 0}, pending_approvals=0, url=None)
     daemon.answer("GET /api/status", quiet)
+    daemon.answer("GET /api/bridges", (200, {"bridges": []}))
     out = run("status").out
+    assert "bridges" not in out
     assert "at its control socket" in out and "approvals  none waits\n" in out
     assert "sessions   none: tetherctl new [DIRECTORY] starts one\n" in out
     assert run("status", "--json").records == [quiet[1]]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiogram
+import pytest
 import telegram as ptb
 import trio
 from aiogram.client.session.aiohttp import AiohttpSession
@@ -29,6 +30,7 @@ async def judged(scenario: Callable[[str], Coroutine[Any, Any, None]], telegram:
     assert telegram.violations == []
 
 
+@pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
 async def test_python_telegram_bot_is_content() -> None:
     server = Telegram(TOKEN)
     group, ada = server.forum(), Person(server, 11, "Ada", "ada")

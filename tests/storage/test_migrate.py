@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,5 @@ async def test_a_new_database_needs_no_copy(tmp_path: Path) -> None:
 
 def test_the_numbers_of_the_steps_have_no_hole() -> None:
     assert sorted(FIRST) == list(range(1, len(FIRST) + 1))
+    files = [one.name for one in (resources.files("tetherd.storage") / "migrations").iterdir()]
+    assert len([name for name in files if name.endswith(".sql")]) == len(FIRST), "two steps share a number"

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import trio
 from pydantic import SecretStr
 
+from tetherd.backoff import Backoff
 from tetherd.bridge import BridgeFinding, BridgePort, Setting
 from tetherd.errors import Misconfigured, Rejected, Unavailable
 from tetherd.logconfig import get_logger
@@ -23,6 +25,8 @@ from tetherd_bridges.web import Web, open_web
 API_BASE = "https://api.telegram.org"
 RIGHTS = {"can_manage_topics": "Manage topics"}
 """What a bot must be allowed in its group, and what Telegram's apps call it."""
+
+HAS_TOPICS = "the group has topics"
 
 log = get_logger(__name__)
 
@@ -124,17 +128,15 @@ class TelegramBridge:
         settings = port.settings
         users: tuple[str, ...] = settings.get("users", ())
         async with self._connect() as web:
-            client = _client(web, settings)
-            me = await client.call("getMe")
-            await client.call("deleteWebhook")
-            await client.call("setMyCommands", {"commands": _menu()})
+            client, troubles = _client(web, settings), Troubles(port.report)
+            me = await _greet(client, troubles)
             home = settings.get("group") or (users[0] if users else "")
-            has_threads = bool(settings.get("group")) or me.get("has_topics_enabled") is True
+            has_threads = me.get("has_topics_enabled") is True
             if settings.get("group"):
-                for finding in await _look_at_group(client, home, me["id"]):
-                    if not finding.ok:
-                        log.warning("something is missing", bridge=self.name, what=finding.what, advice=finding.advice)
-            troubles = Troubles(port.report)
+                missing = [one for one in await _look_at_group(client, home, me["id"]) if not one.ok]
+                for finding in missing:
+                    log.warning("something is missing", bridge=self.name, what=finding.what, advice=finding.advice)
+                has_threads = HAS_TOPICS not in [finding.what for finding in missing]
             pace = settings.get("group_a_minute", GROUP_A_MINUTE)
             platform = TelegramPlatform(client, str(me.get("username", "")).lower(), has_threads, troubles, pace)
             await run_bridge(port, platform, troubles, home, users, self._failures)
@@ -159,6 +161,22 @@ class TelegramBridge:
         return findings
 
 
+async def _greet(client: TelegramClient, troubles: Troubles) -> dict[str, Any]:
+    """Say hello until Telegram answers: who we are. Raises Misconfigured when it does not know us."""
+    backoff = Backoff()
+    while True:
+        try:
+            me: dict[str, Any] = await client.call("getMe")
+            await client.call("deleteWebhook")
+            await client.call("setMyCommands", {"commands": _menu()})
+        except Unavailable as error:
+            troubles.tell("start", f"Telegram cannot be reached: {error}")
+            await trio.sleep(next(backoff))
+        else:
+            troubles.tell("start", None)
+            return me
+
+
 async def _look_at_group(client: TelegramClient, group: str, bot_id: int) -> list[BridgeFinding]:
     """Is the group there, has it topics, and may we make some?"""
     try:
@@ -174,7 +192,7 @@ async def _look_at_group(client: TelegramClient, group: str, bot_id: int) -> lis
         )
         for right, words in RIGHTS.items()
     ]
-    forum = BridgeFinding("the group has topics", chat.get("is_forum") is True, "turn on Topics in its settings")
+    forum = BridgeFinding(HAS_TOPICS, chat.get("is_forum") is True, "turn on Topics in its settings")
     return [BridgeFinding("the group is there", ok=True), forum, *rights]
 
 

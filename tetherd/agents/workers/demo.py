@@ -27,27 +27,25 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from tetherd.agents.workers.demo_acts import perform
-from tetherd.agents.workers.demo_turn import Answer, JsonObject, Session, Turn, TurnCancelled, Wire, text_block
+from tetherd.agents.workers.demo_turn import Answer, Session, Turn, TurnCancelled, Wire
+from tetherd.agents.workers.messages import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    NOT_FOUND,
+    PARSE_ERROR,
+    PROTOCOL_VERSION,
+    JsonObject,
+    RequestFailed,
+    directory_in,
+    error_of,
+    text_block,
+)
 
 VERSION = "1"
-PROTOCOL_VERSION = 1
 READ_BYTES = 65_536
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-METHOD_NOT_FOUND = -32601
-INVALID_PARAMS = -32602
-INTERNAL_ERROR = -32603
-NOT_FOUND = -32002
-
-
-class RequestFailed(Exception):
-    """An error to answer a request with."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class DemoAgent:
@@ -89,7 +87,7 @@ class DemoAgent:
                 turn.abandon()
                 stop_reason = "cancelled"
         except OSError as error:
-            return _error(INTERNAL_ERROR, str(error))
+            return error_of(INTERNAL_ERROR, str(error))
         return {"result": {"stopReason": stop_reason, "usage": turn.report_usage()}}
 
     def _read_forever(self) -> None:
@@ -121,10 +119,10 @@ class DemoAgent:
         try:
             message = json.loads(line)
         except (ValueError, RecursionError) as error:
-            self._wire.send({"id": None, **_error(PARSE_ERROR, f"not JSON: {error}")})
+            self._wire.send({"id": None, **error_of(PARSE_ERROR, f"not JSON: {error}")})
             return
         if not isinstance(message, dict) or ("method" not in message and "id" not in message):
-            self._wire.send({"id": None, **_error(INVALID_REQUEST, "neither a request nor an answer")})
+            self._wire.send({"id": None, **error_of(INVALID_REQUEST, "neither a request nor an answer")})
         elif "method" not in message:
             self._deliver(message)
         elif "id" not in message:
@@ -149,15 +147,15 @@ class DemoAgent:
                 case method:
                     raise RequestFailed(METHOD_NOT_FOUND, f"unknown method {method}")
         except RequestFailed as error:
-            self._wire.send({"id": request_id, **_error(error.code, str(error))})
+            self._wire.send({"id": request_id, **error_of(error.code, str(error))})
         except OSError as error:
-            self._wire.send({"id": request_id, **_error(INTERNAL_ERROR, str(error))})
+            self._wire.send({"id": request_id, **error_of(INTERNAL_ERROR, str(error))})
         else:
             self._wire.send({"id": request_id, "result": result})
 
     def _new_session(self, params: JsonObject) -> JsonObject:
         session_id = f"demo-{os.urandom(8).hex()}"
-        self._sessions[session_id] = Session(self._home, session_id, _directory(params))
+        self._sessions[session_id] = Session(self._home, session_id, directory_in(params))
         return {"sessionId": session_id}
 
     def _load_session(self, params: JsonObject) -> JsonObject:
@@ -167,7 +165,7 @@ class DemoAgent:
             raise RequestFailed(INVALID_PARAMS, "sessionId is missing")
         if not SESSION_ID.fullmatch(session_id) or not (self._home / f"{session_id}.jsonl").is_file():
             raise RequestFailed(NOT_FOUND, "no such session")
-        directory = _directory(params)
+        directory = directory_in(params)
         with self._lock:
             if self._turn and self._turn.session.session_id == session_id:
                 raise RequestFailed(INVALID_REQUEST, "a prompt is running in this session")
@@ -221,17 +219,6 @@ def _capabilities() -> JsonObject:
         "agentInfo": {"name": "tetherd-demo", "title": "tetherd demo", "version": VERSION},
         "authMethods": [],
     }
-
-
-def _error(code: int, message: str) -> JsonObject:
-    return {"error": {"code": code, "message": message}}
-
-
-def _directory(params: JsonObject) -> Path:
-    directory = params.get("cwd")
-    if not isinstance(directory, str) or not os.path.isabs(directory) or not os.path.isdir(directory):
-        raise RequestFailed(INVALID_PARAMS, "cwd is not the absolute path of a directory")
-    return Path(directory)
 
 
 def _text_of(blocks: list[Any]) -> str:

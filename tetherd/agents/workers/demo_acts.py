@@ -30,12 +30,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tetherd.agents.workers.demo_turn import Answer, JsonObject, Turn, text_content
+from tetherd.agents.workers.demo_turn import Answer, Turn
+from tetherd.agents.workers.messages import OPTIONS, JsonObject, text_content
 
-OPTIONS = (
-    {"optionId": "allow", "name": "Allow", "kind": "allow_once"},
-    {"optionId": "reject", "name": "Reject", "kind": "reject_once"},
-)
 QUESTION = "Which colour should the heading be?"
 COLOURS = ("red", "green", "blue")
 ADDED_LINE = "Looked after by the tetherd demo agent.\n"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-JsonObject = dict[str, Any]
+from tetherd.agents.workers.messages import JsonObject, encode, text_block, text_content
 
 # A client that cancels owes an answer to every open permission request (ACP, "Cancellation"); we do not wait for ever.
 OWED_ANSWERS_SECONDS = 5.0
@@ -27,11 +27,6 @@ CONTEXT_TOKENS = 32_000
 
 class TurnCancelled(Exception):
     """The client cancelled the turn or closed our stdin."""
-
-
-def encode(message: JsonObject) -> bytes:
-    """One line without its newline. A lone surrogate becomes a JSON escape, for UTF-8 has no bytes for it."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 class Wire:
@@ -262,15 +257,6 @@ class Turn:
             self.session.remember(update)
         params = {"sessionId": self.session.session_id, "update": update}
         return self._wire.send({"method": "session/update", "params": params})
-
-
-def text_block(text: str) -> JsonObject:
-    return {"type": "text", "text": text}
-
-
-def text_content(text: str) -> JsonObject:
-    """A text as a tool call holds it."""
-    return {"type": "content", "content": text_block(text)}
 
 
 def kill_session(leader: int) -> None:

@@ -131,6 +131,8 @@ def status(call: Call) -> int:
     verb = "waits" if waiting == 1 else "wait"
     some = Styled("you", f"{waiting} {verb} for you")
     terminal.line("approvals  ", *((some, ": tetherctl approvals") if waiting else ("none waits",)))
+    if bridges := [one for one in call.get("/api/bridges")["bridges"] if one["state"] != "off"]:
+        terminal.line("bridges    ", *_bridges(bridges))
     terminal.line(f"data       {found['data_dir']}")
     if resources:
         memory, tasks = (sum(one[what] for one in resources) for what in ("memory_bytes", "tasks"))
@@ -141,6 +143,14 @@ def status(call: Call) -> int:
     for warning in found["warnings"]:
         terminal.line(Styled("bad", "warning    "), warning)
     return DONE
+
+
+def _bridges(bridges: list[Json]) -> list[Part]:
+    parts: list[Part] = []
+    for one in bridges:
+        state: Part = one["state"] if one["state"] == "running" else Styled("bad", one["state"])
+        parts += [", " if parts else "", f"{one['name']} ", state, f" ({one['trouble']})" if one["trouble"] else ""]
+    return parts
 
 
 def _counts(sessions: dict[str, int]) -> list[Part]:
