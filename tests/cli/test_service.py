@@ -214,6 +214,6 @@ def test_a_service_that_cannot_start_is_a_matter_of_configuration(daemon, run) -
 
 
 def test_a_daemon_that_has_just_started_is_asked_again(daemon, run) -> None:
-    daemon.answer("GET /api/status", problem(503, "recovering", "not yet"), status())
-    assert run("status", patience_seconds=30.0).code == 0
-    assert [asked.path for asked in daemon.asked][:2] == ["/api/status"] * 2
+    daemon.answer("GET /api/agents", problem(503, "recovering", "not yet"), (200, {"agents": []}))
+    assert run("agents", patience_seconds=30.0).code == 0
+    assert [asked.path for asked in daemon.asked] == ["/api/agents"] * 2
