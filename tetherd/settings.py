@@ -38,7 +38,9 @@ class Setting(NamedTuple):
 # -- what each value may be --------------------------------------------------------------------------------------
 
 
-def _one_of(*words: str) -> Callable[[str], str]:
+def one_of(*words: str) -> Callable[[str], str]:
+    """One of these words, in whichever case."""
+
     def parse(value: str) -> str:
         if value.lower() not in words:
             raise ValueError(", ".join(words))
@@ -84,6 +86,13 @@ def _directory(value: str) -> Path:
 
 def _directories(value: str) -> tuple[Path, ...]:
     return tuple(_directory(part) for part in value.split(":") if part)
+
+
+def one_word(value: str) -> str:
+    """A name as vendors give them: a model's, an effort's."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.:/@-]{0,199}", value):
+        raise ValueError("a name without spaces")
+    return value
 
 
 def command_line(value: str) -> str:
@@ -147,7 +156,7 @@ SETTINGS: tuple[Setting, ...] = (
         " | ".join(logconfig.LEVELS),
         "info",
         "The least important lines that are still logged.",
-        _one_of(*logconfig.LEVELS),
+        one_of(*logconfig.LEVELS),
     ),
     Setting(
         "TETHER_AGENT_LOG_FORMAT",
@@ -155,7 +164,7 @@ SETTINGS: tuple[Setting, ...] = (
         " | ".join(logconfig.FORMATS),
         "text",
         "How log lines on stderr look.",
-        _one_of(*logconfig.FORMATS),
+        one_of(*logconfig.FORMATS),
     ),
     Setting(
         "TETHER_TRUSTED_DIRECTORIES",
