@@ -385,6 +385,32 @@ def test_one_thread_is_open_in_one_program_only(codex: Codex) -> None:
     other.end()
 
 
+@pytest.mark.parametrize(
+    ("sandbox", "network"), [(None, "open"), ("danger-full-access", "open"), ("workspace-write", "closed")]
+)
+def test_an_approved_command_runs_in_the_sandbox_that_was_set(sandbox: str | None, network: str) -> None:
+    with codex_daemon(**({"TETHER_CODEX_SANDBOX": sandbox} if sandbox else {})) as (daemon, model):
+        daemon.start()
+        port = model.url.rpartition(":")[2]
+        connect = f"(exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null && echo open || echo closed"
+        codex = Codex(daemon, model).begin({"call": [shell(f"touch made; {connect}")]}, {"say": "Done."})
+        codex.approve_next()
+        (finished,) = of_type(codex.turns_done(1), "tool_call_finished")
+        assert finished["data"]["output"] == f"{network}\n"
+        assert (codex.directory / "made").exists()
+        codex.end()
+
+
+def test_the_model_and_its_effort_are_as_set() -> None:
+    with codex_daemon(TETHER_CODEX_MODEL="gpt-5.4", TETHER_CODEX_EFFORT="high") as (daemon, model):
+        daemon.start()
+        codex = Codex(daemon, model).begin({"say": "Here."})
+        codex.turns_done(1)
+        (turn,) = model.turns()
+        assert (turn["model"], turn["reasoning"]["effort"]) == ("gpt-5.4", "high")
+        codex.end()
+
+
 def test_it_gets_nothing_of_ours(codex: Codex) -> None:
     codex.begin({"say": "Here."})
     codex.turns_done(1)
