@@ -44,9 +44,10 @@ record: agents ## what real agents say, anew, into tests/agents/transcripts
 test-systemd: $(READY) ## the service and its agents below a real systemd (root)
 	$(BIN)/python -m tests.systemd.boot
 
-faults: agents ## rounds of kill -9 with real processes: 100 with the demo agent, 50 with Claude Code, 200 in a chat
+faults: agents ## rounds of kill -9 with real processes: 100 with the demo agent, 50 each with Claude Code and Codex, 200 in a chat
 	$(BIN)/python -m tests.faults.kills
 	$(BIN)/python -m tests.faults.claude_kills
+	$(BIN)/python -m tests.faults.codex_kills
 	$(BIN)/python -m tests.faults.chat_kills
 
 bench: $(READY) ## speed and size, each beside its floor

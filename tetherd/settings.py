@@ -40,6 +40,8 @@ class Setting(NamedTuple):
 
 
 def one_of(*words: str) -> Callable[[str], str]:
+    """One of these words, in whichever case."""
+
     def parse(value: str) -> str:
         if value.lower() not in words:
             raise ValueError(", ".join(words))
@@ -92,6 +94,13 @@ def _directory(value: str) -> Path:
 
 def _directories(value: str) -> tuple[Path, ...]:
     return tuple(_directory(part) for part in value.split(":") if part)
+
+
+def one_word(value: str) -> str:
+    """A name as vendors give them: a model's, an effort's."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.:/@-]{0,199}", value):
+        raise ValueError("a name without spaces")
+    return value
 
 
 def command_line(value: str) -> str:

@@ -164,6 +164,8 @@ def _items(step: Step) -> Iterator[tuple[Json, list[str]]]:
 
 def _call(call: Call, made_up: str) -> tuple[Json, list[str]]:
     head = {"id": f"fc_{made_up}", "call_id": call.id or f"call_{made_up}", "name": call.tool, "status": "completed"}
+    if call.namespace is not None:
+        head["namespace"] = call.namespace
     if call.text is not None:
         return {"type": "custom_tool_call", **head, "input": call.text}, [call.text]
     arguments = json.dumps(call.input)

@@ -27,9 +27,11 @@ class Call(Part):
 
     A value `found:REGEX` in the input stands for what is found in the request, such as a path that only the program
     knows.
+    namespace: of a tool that the program keeps in one, where the dialect has such.
     """
 
     tool: str
+    namespace: str | None = None
     input: dict[str, Any] = {}
     text: str | None = None
     id: str | None = None

@@ -57,6 +57,26 @@ class Rounds:
                 self._check(moment, self.daemon.events(claude.session_id))
         return self.tally
 
+    def shell(self, command: str) -> Json:
+        """A call of the model that runs a command."""
+        return bash(command)
+
+    def pair(self, mark: str) -> list[Json]:
+        """Two calls that are asked about at once."""
+        paths = [self.daemon.home / f"{mark}-{name}" for name in ("one", "two")]
+        for path in paths:
+            path.write_text(f"inside {path.name}\n")
+        return [call("Read", file_path=str(path)) for path in paths]
+
+    def brought(self, approved: Json, mark: str) -> str:
+        """What the approved one of the pair brings."""
+        del approved  # they are asked about in their order
+        return f"inside {mark}-one"
+
+    def told_of_refusal(self, mark: str) -> str:
+        """What the model says when it has heard of a rejection's reason."""
+        return f"{mark} read"
+
     def _die(self) -> None:
         self.daemon.kill()
         time.sleep(self.random.choice((0, 0.3)))
@@ -80,7 +100,7 @@ class Rounds:
 
     def _command(self, claude: Claude, mark: str) -> None:
         command = f"echo {mark} begins; touch {mark}; until test -e {mark}.go; do sleep 0.05; done; echo {mark} ends"
-        self._prompt(claude, mark, {"call": [bash(command)]}, {"say": f"{mark} done"})
+        self._prompt(claude, mark, {"call": [self.shell(command)]}, {"say": f"{mark} done"})
         claude.approve_next()
         if self.random.random() < 0.5:
             until((claude.directory / mark).exists, "the command to run")
@@ -89,11 +109,7 @@ class Rounds:
         self.expected["command"].append(f"{mark} done")
 
     def _asking(self, claude: Claude, mark: str) -> None:
-        paths = [self.daemon.home / f"{mark}-{name}" for name in ("one", "two")]
-        for path in paths:
-            path.write_text(f"inside {path.name}\n")
-        reads = [call("Read", file_path=str(path)) for path in paths]
-        self._prompt(claude, mark, {"call": reads}, {"say": f"{mark} read"})
+        self._prompt(claude, mark, {"call": self.pair(mark)}, {"say": f"{mark} read"})
         before = claude.waiting(2)
         self._die()
         after = claude.waiting(2)
@@ -103,12 +119,15 @@ class Rounds:
         if self.random.random() < 0.5:
             self._die()
         claude.decide(after[0])
-        claude.model.wait_for_turn_with(f"{mark}: not the second", f"inside {mark}-one")
-        self.expected["asking"].append(f"{mark} read")
+        claude.model.wait_for_turn_with(f"{mark}: not the second", self.brought(after[0], mark))
+        self.expected["asking"].append(self.told_of_refusal(mark))
 
     def _anywhere(self, claude: Claude, mark: str) -> None:
         """With a person who approves whatever waits, as soon as there is a daemon to tell."""
-        steps = [{"say": f"{mark} a", "chunks": 4, "call": [bash(f"echo {mark} out; sleep 0.2")]}, {"say": f"{mark} b"}]
+        steps = [
+            {"say": f"{mark} a", "chunks": 4, "call": [self.shell(f"echo {mark} out; sleep 0.2")]},
+            {"say": f"{mark} b"},
+        ]
         self._prompt(claude, mark, *steps)
         time.sleep(self.random.random() * ANYWHERE_SECONDS)
         path = f"/api/approvals?state=pending&session={claude.session_id}"
@@ -154,25 +173,31 @@ def run_rounds(rounds: int, seed: int, show: Callable[[str], None] = lambda _: N
     """So many kills, and what they violated. Skips the calling test where there is no real program."""
     with claude_daemon() as (daemon, model):
         daemon.start()
-        tally = Rounds({moment: Claude(daemon, model, moment) for moment in MOMENTS}, seed).run(rounds, show)
-        traces = daemon.log.count("Traceback")
-        tally.require(traces == 0, f"{traces} tracebacks in the daemon's log")
-        code, _ = daemon.stop()
-        tally.require(code == 0, f"SIGTERM at the end: exit code {code}")
-        left = daemon.shims() | daemon.agents()
-        tally.require(not left, f"{len(left)} processes are left after SIGTERM")
-        return tally
+        return all_rounds(Rounds({moment: Claude(daemon, model, moment) for moment in MOMENTS}, seed), rounds, show)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.claude_kills", description=__doc__)
+def all_rounds(killed: Rounds, rounds: int, show: Callable[[str], None]) -> Tally:
+    """The rounds, and a look at what the daemon leaves behind."""
+    tally, daemon = killed.run(rounds, show), killed.daemon
+    traces = daemon.log.count("Traceback")
+    tally.require(traces == 0, f"{traces} tracebacks in the daemon's log")
+    code, _ = daemon.stop()
+    tally.require(code == 0, f"SIGTERM at the end: exit code {code}")
+    left = daemon.shims() | daemon.agents()
+    tally.require(not left, f"{len(left)} processes are left after SIGTERM")
+    return tally
+
+
+def report(agent: str, run: Callable[[int, int, Callable[[str], None]], Tally], about: str | None) -> int:
+    """The command line of such a program; its exit code."""
+    parser = argparse.ArgumentParser(prog=f"python -m tests.faults.{agent}_kills", description=about)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     given = parser.parse_args()
-    if installed("claude") is None:
-        print("NOT DONE: there is no real claude here; `make agents` gets it", file=sys.stderr)
+    if installed(agent) is None:
+        print(f"NOT DONE: there is no real {agent} here; `make agents` gets it", file=sys.stderr)
         return 1
-    tally = run_rounds(given.rounds, given.seed, lambda line: print(f"\r{line}", end="", flush=True))
+    tally = run(given.rounds, given.seed, lambda line: print(f"\r{line}", end="", flush=True))
     print(f"\nseed {given.seed}")
     for name, count in sorted(tally.counts.items()):
         print(f"{count:8}  {name}")
@@ -183,4 +208,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report("claude", run_rounds, __doc__))
