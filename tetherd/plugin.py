@@ -57,7 +57,8 @@ class Launch:
     """How to start the agent: data, no process. `environment` is all that the agent gets.
 
     `conversation` names what no two runs may have open at once. With `resumed` the agent's own files decide which of
-    the two command lines is run: `argv` begins anew.
+    the two command lines is run: `argv` begins anew. `unless` are globs of what the agent would run or obey unasked:
+    where one of them finds something the start is refused, and the directory must be trusted first.
     """
 
     argv: tuple[str, ...]
@@ -65,6 +66,7 @@ class Launch:
     directory: str
     conversation: str | None = None
     resumed: Resumed | None = None
+    unless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Setting(NamedTuple):
 # -- what each value may be --------------------------------------------------------------------------------------
 
 
-def _one_of(*words: str) -> Callable[[str], str]:
+def one_of(*words: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value.lower() not in words:
             raise ValueError(", ".join(words))
@@ -48,7 +48,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 def _name(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", value):
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", value):
         raise ValueError("the name of an agent adapter, as `tetherctl agents` lists them")
     return value
 
@@ -147,7 +147,7 @@ SETTINGS: tuple[Setting, ...] = (
         " | ".join(logconfig.LEVELS),
         "info",
         "The least important lines that are still logged.",
-        _one_of(*logconfig.LEVELS),
+        one_of(*logconfig.LEVELS),
     ),
     Setting(
         "TETHER_AGENT_LOG_FORMAT",
@@ -155,7 +155,7 @@ SETTINGS: tuple[Setting, ...] = (
         " | ".join(logconfig.FORMATS),
         "text",
         "How log lines on stderr look.",
-        _one_of(*logconfig.FORMATS),
+        one_of(*logconfig.FORMATS),
     ),
     Setting(
         "TETHER_TRUSTED_DIRECTORIES",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from tetherd.agents.missing import MissingAdapter
 from tetherd.agents.trust import Trust
@@ -24,6 +26,17 @@ class CannotLaunch(Rejected):
 
     code = "cannot_launch"
     status = 422
+
+
+class RunsUnasked(Rejected):
+    """The agent would run what lies in a directory that is not trusted, and cannot be kept from it."""
+
+    code = "not_trusted"
+    status = 422
+
+    def __init__(self, adapter: str, found: str, directory: str) -> None:
+        self.hint = f"look at it, then add {directory} to TETHER_TRUSTED_DIRECTORIES, or take it away"
+        super().__init__(f"{adapter} would use {found} without asking anybody, and {directory} is not trusted")
 
 
 class NoImages(Rejected):
@@ -84,5 +97,7 @@ class World:
             launch = self.adapter(session.adapter).launch(spec)
         except Misconfigured as error:
             raise CannotLaunch(str(error)) from error
+        for found in chain.from_iterable(map(glob.iglob, launch.unless)):
+            raise RunsUnasked(session.adapter, found, spec.directory)
         self.conversations.open(session.adapter, launch.conversation, session.session_id)
         return launch
