@@ -120,8 +120,11 @@ class AgentCodec(Protocol):
         """Small, JSON."""
 
 
-Ability = Literal["images", "questions", "plans", "reasons", "edited input", "resume", "fork", "tokens", "cost"]
-"""What people can have of an agent. Reasons: a rejection's reach the model. Tokens and cost: are told."""
+Ability = Literal[
+    "images", "questions", "plans", "reasons", "edited input", "steering", "resume", "fork", "tokens", "cost"
+]
+"""What people can have of an agent. Reasons: a rejection's reach the model. Steering: its codec takes a Prompt in
+mid-turn, and the words join the turn. Tokens and cost: are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.daemon import Daemon, idle_daemon, messages, of_type, until
-from tests.e2e.real_agents import AGENTS, RealAgent
+from tests.e2e.real_agents import AGENTS, PI, RealAgent
 from tests.e2e.scripted_model import ScriptedModel, scripted_model
 from tests.emulators.script import prompt
+from tetherd.client.client import ApiError
 
 pytestmark = [pytest.mark.agents, pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.adapter)]
 
@@ -263,3 +264,13 @@ def test_an_image_reaches_the_model(stage: Stage) -> None:
     assert stage.turn_ended(session_id, 2)["outcome"] == "completed"
     assert stage.model.wait_for_request_with(PIXEL[:40])
     assert not of_type(stage.daemon.events(session_id), "notice_raised")
+
+
+def test_words_that_steer_are_refused_where_the_agent_cannot_be_steered(stage: Stage) -> None:
+    if stage.agent is PI:
+        pytest.skip("Pi can; see test_real_pi.py")
+    session_id = stage.begin(stage.shell("touch never"))
+    stage.daemon.wait_for_approval(session_id)
+    with pytest.raises(ApiError) as refused:
+        stage.daemon.post(f"/api/sessions/{session_id}/input", {"text": "rather so", "steer": True})
+    assert (refused.value.status, refused.value.code) == (422, "no_steering")

@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.daemon import messages, of_type, until
 from tests.e2e.real_agents import PI
 from tests.e2e.test_real_agents import Stage, staged
+from tests.emulators.script import prompt
 from tetherd.client.client import ApiError
 
 pytestmark = pytest.mark.agents
@@ -77,6 +78,23 @@ def test_extensions_of_the_project_are_not_loaded(stage: Stage) -> None:
     session_id = stage.begin({"say": "hello"})
     stage.turn_ended(session_id)
     assert not (stage.work / "pwned").exists()
+
+
+def test_words_that_steer_join_the_running_turn(stage: Stage) -> None:
+    session_id = stage.begin(stage.shell("until [ -e go ]; do sleep 0.05; done"), {"say": "as first told"})
+    stage.decide(stage.daemon.wait_for_approval(session_id), "approve")
+    until(lambda: stage.daemon.session(session_id)["state"] == "running", "the command")
+    body = {"text": prompt({"say": "as told in between"}), "steer": True}
+    stage.daemon.post(f"/api/sessions/{session_id}/input", body)
+    until(lambda: len(of_type(stage.daemon.events(session_id), "input_delivered")) == 2, "the words to be there")
+    stage.daemon.kill()
+    stage.daemon.start()
+    (stage.work / "go").touch()
+    stage.turn_ended(session_id)
+    events = stage.daemon.events(session_id)
+    assert messages(events) == ["as told in between"]
+    assert len(of_type(events, "turn_started")) == 1
+    assert not of_type(events, "output_unrecognised")
 
 
 def test_an_edited_call_runs_as_edited(stage: Stage) -> None:

@@ -20,7 +20,7 @@ from tetherd.domain.images import Image
 from tetherd.domain.session import SessionState
 from tetherd.runtime.session_actor import SessionActor
 from tetherd.runtime.supervisor import NoSuchAdapter, NoSuchDirectory
-from tetherd.runtime.world import NoImages
+from tetherd.runtime.world import NoImages, NoSteering
 
 SCRIPT: Script = {
     "write": [("text", "one "), ("wait", None), ("text", "two"), ("end", "end_turn")],
@@ -178,4 +178,14 @@ async def test_images_for_an_agent_that_takes_none_are_refused_and_not_dropped(
         command = cmd.SendInput(session_id=SID, by=CLI, input_id=InputId("i-9"), text="look", images=(image,))
         refused = await lab.submit(command)
         assert isinstance(refused, NoImages)
+        assert await lab.events(ev.InputAccepted) == []
+
+
+async def test_an_agent_that_cannot_be_steered_is_not(tmp_path: Path, autojump_clock: MockClock) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+        await lab.create()
+        command = cmd.SendInput(session_id=SID, by=CLI, input_id=InputId("i-9"), text="rather so", steer=True)
+        refused = await lab.submit(command)
+        assert isinstance(refused, NoSteering)
         assert await lab.events(ev.InputAccepted) == []

@@ -13,7 +13,7 @@ from tetherd.control import fresh_run_id
 from tetherd.domain.ids import RunId
 from tetherd.domain.session import Session
 from tetherd.errors import Misconfigured, Rejected
-from tetherd.plugin import AgentAdapter, Launch, LaunchSpec, takes_images
+from tetherd.plugin import AgentAdapter, Launch, LaunchSpec, profile_of, takes_images
 from tetherd.runtime.agent_host import AgentHost
 from tetherd.runtime.conversations import Conversations
 from tetherd.storage.eventlog import EventLog
@@ -37,6 +37,17 @@ class RunsUnasked(Rejected):
     def __init__(self, adapter: str, found: str, directory: str) -> None:
         self.hint = f"look at it, then add {directory} to TETHER_TRUSTED_DIRECTORIES, or take it away"
         super().__init__(f"{adapter} would use {found} without asking anybody, and {directory} is not trusted")
+
+
+class NoSteering(Rejected):
+    """The agent would refuse it, or do something else."""
+
+    code = "no_steering"
+    status = 422
+    hint = "send it without steering: it waits for the end of the turn; or interrupt first"
+
+    def __init__(self, adapter: str) -> None:
+        super().__init__(f"the agent {adapter} takes no words in mid-turn")
 
 
 class NoImages(Rejected):
@@ -74,6 +85,11 @@ class World:
         """Raises NoImages when the adapter sends none."""
         if not takes_images(self.adapter(name)):
             raise NoImages(name)
+
+    def require_steering(self, name: str) -> None:
+        """Raises NoSteering when the agent takes nothing in mid-turn."""
+        if "steering" not in profile_of(self.adapter(name)).abilities:
+            raise NoSteering(name)
 
     def spec(self, session: Session) -> LaunchSpec:
         """The session's current run, for its adapter."""

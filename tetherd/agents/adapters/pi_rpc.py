@@ -42,7 +42,7 @@ class PiAdapter:
     external = False
     profile = Profile(
         tested_with="0.74.2",
-        abilities=("images", "questions", "reasons", "edited input", "resume", "fork", "tokens", "cost"),
+        abilities=("images", "questions", "reasons", "edited input", "steering", "resume", "fork", "tokens", "cost"),
     )
     aliases = ("pi",)
     settings = (

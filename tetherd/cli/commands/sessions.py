@@ -48,6 +48,7 @@ def register(add: Callable[..., ArgumentParser]) -> None:
     command.add_argument("id", metavar="ID")
     command.add_argument("text", metavar="TEXT", nargs="+", help="the text, or - to read it from stdin")
     command.add_argument("--image", metavar="FILE", action="append", default=[], help="goes with it; repeatable")
+    command.add_argument("--steer", action="store_true", help="join the running turn; else it waits")
     _on_session(add, "interrupt", interrupt, "end the running turn; the agent stays", "tetherctl interrupt s-4k")
     command = _on_session(add, "stop", stop, "end the agent and all it started", "tetherctl stop s-4k --grace 30")
     command.add_argument("--grace", metavar="SECONDS", type=float, help="time to end by itself, 0 to 60 (5)")
@@ -172,6 +173,8 @@ def send_input(call: Call) -> int:
     body: Json = {"text": text}
     if call.args.image:
         body["images"] = read_images(call.args.image)
+    if call.args.steer:
+        body["steer"] = True
     return _done(call, call.post(f"{path}/input", body), "sent to")
 
 
