@@ -104,7 +104,6 @@ WRONG = [
     (PORT, "٣", "from 1 to 65535"),
     (PORT, "http", "from 1 to 65535"),
     ("TETHER_AGENT_ADAPTER", "Claude Code", "`tetherctl agents` lists them"),
-    ("TETHER_AGENT_ADAPTER", "claud", "acp, claude_api, claude_auto, "),
     ("TETHER_AGENT_ADAPTER", "claud", ", ".join(sorted(ADAPTERS))),
     ("TETHER_AGENT_HOST", "example.org", "IP addresses of this machine"),
     ("TETHER_AGENT_HOST", "127.0.0.1,x", "separated by commas"),
@@ -266,8 +265,11 @@ GOOD = {
     "TELEGRAM_API_BASE": "http://localhost",
     "TETHER_CODEX_SANDBOX": "read-only",
     "TETHER_CODEX_RULES": "honour",
+    "TETHER_CODEX_ACP_UNASKED_READS": "allow",
+    "TETHER_PI_EXTENSIONS": "on",
 }
 """Values of settings that 127.0.0.1 is none for."""
+
 GUARDED = [setting.key for setting in ALL_SETTINGS if setting.guarded]
 
 

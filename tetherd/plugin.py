@@ -58,7 +58,8 @@ class Launch:
     """How to start the agent: data, no process. `environment` is all that the agent gets.
 
     `conversation` names what no two runs may have open at once. With `resumed` the agent's own files decide which of
-    the two command lines is run: `argv` begins anew. `limits` are not an adapter's business.
+    the two command lines is run: `argv` begins anew. `limits` are not an adapter's business. `unless` are globs of what the agent would run or obey unasked:
+    where one of them finds something the start is refused, and the directory must be trusted first.
     """
 
     argv: tuple[str, ...]
@@ -67,6 +68,7 @@ class Launch:
     conversation: str | None = None
     resumed: Resumed | None = None
     limits: Limits = NO_LIMITS
+    unless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,11 @@ class AgentCodec(Protocol):
         """Small, JSON."""
 
 
-Ability = Literal["images", "questions", "plans", "reasons", "edited input", "resume", "fork", "tokens", "cost"]
-"""What people can have of an agent. Reasons: a rejection's reach the model. Tokens and cost: are told."""
+Ability = Literal[
+    "images", "questions", "plans", "reasons", "edited input", "steering", "resume", "fork", "tokens", "cost"
+]
+"""What people can have of an agent. Reasons: a rejection's reach the model. Steering: its codec takes a Prompt in
+mid-turn, and the words join the turn. Tokens and cost: are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,8 +121,11 @@ class Nothing(Body):
 
 
 class NewInput(Body):
+    """`steer`: it joins the running turn instead of waiting for its end; 422 where the agent cannot do that."""
+
     text: Words
     images: Images = ()
+    steer: bool = False
 
 
 class StopWish(Body):

@@ -51,7 +51,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def _name(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", value):
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", value):
         raise ValueError("the name of an agent adapter, as `tetherctl agents` lists them")
     return value
 

@@ -28,6 +28,7 @@ SCHEMAS = {
     "initialize": "InitializeRequest",
     "session/new": "NewSessionRequest",
     "session/load": "LoadSessionRequest",
+    "session/set_mode": "SetSessionModeRequest",
     "session/prompt": "PromptRequest",
     "session/cancel": "CancelNotification",
 }

@@ -346,6 +346,14 @@ async def test_images_go_with_the_input_and_are_named_in_the_log() -> None:
     assert [(image.media_type, image.size) for image in accepted.images] == [("image/png", 15)] * 2
 
 
+async def test_input_may_steer() -> None:
+    api = Api()
+    made = await api.session()
+    path = f"/api/sessions/{made['session_id']}/input"
+    assert (await api.call("POST", path, {"text": "rather so", "steer": True})).status == 200
+    assert (await api.call("POST", path, {"text": "rather so", "steer": "perhaps"})).status == 422
+
+
 WRONG_IMAGES = [
     [{"media_type": "image/svg+xml", "data": PIXEL["data"]}],
     [{"media_type": "image/png", "data": "not base64!"}],

@@ -226,6 +226,13 @@ def test_a_whole_id_that_is_unknown_is_not_found(daemon, run) -> None:
     assert (ran.code, ran.out) == (4, "")
 
 
+def test_input_steers_when_it_is_told_to(daemon, run) -> None:
+    run("input", SESSION, "rather", "so", "--steer")
+    assert daemon.last("POST").body == {"text": "rather so", "steer": True}
+    run("input", SESSION, "rather", "so")
+    assert daemon.last("POST").body == {"text": "rather so"}
+
+
 # -- images and forks --------------------------------------------------------------------------------------------
 
 

@@ -99,8 +99,8 @@ def given(session: Session, *inputs: cmd.Input, context: Context = CONTEXT) -> D
     return total
 
 
-def send(text: str = "go", input_id: str = "i-1", by: Actor = OWNER) -> cmd.SendInput:
-    return cmd.SendInput(session_id=SID, by=by, input_id=InputId(input_id), text=text)
+def send(text: str = "go", input_id: str = "i-1", by: Actor = OWNER, *, steer: bool = False) -> cmd.SendInput:
+    return cmd.SendInput(session_id=SID, by=by, input_id=InputId(input_id), text=text, steer=steer)
 
 
 def answer(what: Approval, said: Answer = APPROVE, by: Actor = OWNER, digest: str | None = None) -> cmd.AnswerApproval:

@@ -163,6 +163,38 @@ def test_input_to_a_busy_agent_waits_its_turn(state: SessionState) -> None:
     assert decision.session.queued == ("i-1", "i-2")
 
 
+@pytest.mark.parametrize("state", [S.RUNNING, S.AWAITING_APPROVAL])
+def test_input_that_steers_goes_out_in_mid_turn_past_what_waits(state: SessionState) -> None:
+    done = given(session_in(state), send(), send(input_id="i-2", steer=True))
+    assert [event.steers for event in done.events if isinstance(event, ev.InputAccepted)] == [False, True]
+    assert done.effects == (fx.SendToAgent(fx.Prompt("i-2")),)
+    assert (done.session.state, done.session.queued, done.session.sent) == (state, ("i-1",), ("i-2",))
+    assert done.session.turns == 1
+
+
+@pytest.mark.parametrize("state", [S.CREATED, S.STARTING, S.AWAITING_INPUT, S.INTERRUPTING])
+def test_input_that_finds_no_turn_to_steer_is_like_any_other(state: SessionState) -> None:
+    steered, plain = given(session_in(state), send(steer=True)), given(session_in(state), send())
+    assert (steered.events, steered.effects) == (plain.events, plain.effects)
+
+
+def test_a_question_outside_a_turn_is_no_turn_to_steer() -> None:
+    asked = given(session_in(S.AWAITING_INPUT), cmd.AgentSaid((ev.ApprovalRequested(approval=approval()),)))
+    done = given(asked.session, send(steer=True))
+    assert (done.session.queued, done.effects) == (("i-1",), ())
+
+
+def test_an_external_agent_steers_itself() -> None:
+    done = given(session_in(S.RUNNING, external=True), send(steer=True))
+    assert (done.session.queued, done.effects) == (("i-1",), ())
+
+
+def test_what_steered_a_run_that_ended_before_it_came_is_undelivered() -> None:
+    done = given(session_in(S.RUNNING), send(steer=True), cmd.RunStopped(RUN, signal=9))
+    assert ev.InputUndelivered(input_id="i-1") in done.events
+    assert done.session.sent == ()
+
+
 def test_the_end_of_a_turn_hands_over_the_oldest_input_only() -> None:
     decision = given(session_in(S.RUNNING), send(), send(input_id="i-2"), said(ev.TurnCompleted(outcome="completed")))
     assert kinds(decision)[2:] == ["turn_completed", "turn_started"]

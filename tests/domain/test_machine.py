@@ -56,11 +56,11 @@ class Story(RuleBasedStateMachine):
     def a_person_commands(self, command: cmd.Command) -> None:
         self.take(command)
 
-    @rule()
-    def a_person_sends_input(self) -> None:
+    @rule(steer=st.booleans())
+    def a_person_sends_input(self, steer: bool) -> None:
         self.counter += 1
         input_id = InputId(f"i-{self.counter}")
-        self.take(cmd.SendInput(session_id=SID, by=OWNER, input_id=input_id, text="go"))
+        self.take(cmd.SendInput(session_id=SID, by=OWNER, input_id=input_id, text="go", steer=steer))
 
     @rule(data=st.data(), by=st.sampled_from(PEOPLE), decision=st.sampled_from(["approve", "reject"]))
     @precondition(lambda self: self.asked)

@@ -22,7 +22,7 @@ from tetherd.domain.session import SessionState
 from tetherd.runtime.run_driver import KILL_MARGIN_SECONDS
 from tetherd.runtime.session_actor import SessionActor
 from tetherd.runtime.supervisor import NoSuchAdapter, NoSuchDirectory
-from tetherd.runtime.world import NoImages
+from tetherd.runtime.world import NoImages, NoSteering
 
 SCRIPT: Script = {
     "write": [("text", "one "), ("wait", None), ("text", "two"), ("end", "end_turn")],
@@ -244,3 +244,13 @@ async def test_what_was_frozen_stays_so_through_a_restart_and_a_stop_thaws_it(
         await lab.wait_for(ev.RunEnded)
         said = [*await lab.events(ev.AgentFrozen), *await lab.events(ev.AgentThawed)]
         assert [event.type for event in said] == ["agent_frozen", "agent_frozen", "agent_thawed"]
+
+
+async def test_an_agent_that_cannot_be_steered_is_not(tmp_path: Path, autojump_clock: MockClock) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+        await lab.create()
+        command = cmd.SendInput(session_id=SID, by=CLI, input_id=InputId("i-9"), text="rather so", steer=True)
+        refused = await lab.submit(command)
+        assert isinstance(refused, NoSteering)
+        assert await lab.events(ev.InputAccepted) == []

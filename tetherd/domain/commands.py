@@ -56,11 +56,15 @@ class StartSession(_ToSession):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendInput(_ToSession):
-    """A prompt or a follow-up; starts a session that is only created, queues behind a running turn."""
+    """A prompt or a follow-up; starts a session that is only created, queues behind a running turn.
+
+    With `steer` it does not queue but joins that turn, where the agent can take it.
+    """
 
     input_id: InputId
     text: str
     images: tuple[Image, ...] = ()
+    steer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,7 +226,11 @@ def _send_input(draft: _Draft, command: cmd.SendInput, context: Context) -> None
     if session.state is S.CREATED and not session.external:
         _start(draft, command.by, context)
     images = tuple(image.ref for image in command.images)
-    draft.emit(ev.InputAccepted(input_id=command.input_id, text=command.text, by=command.by, images=images))
+    steers = command.steer and session.has_turn_to_steer
+    accepted = ev.InputAccepted(input_id=command.input_id, text=command.text, by=command.by, images=images)
+    draft.emit(accepted.model_copy(update={"steers": steers}))
+    if steers:
+        draft.send(fx.Prompt(command.input_id))
     draft.deliver_next()
 
 

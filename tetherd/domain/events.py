@@ -70,12 +70,15 @@ class SessionResumed(Fact):
 
 
 class InputAccepted(Fact):
+    """`steers` is true for one that goes into the running turn; others wait for their own."""
+
     BULKY = ("text",)
     type: Literal["input_accepted"] = "input_accepted"
     input_id: InputId
     text: str
     by: Actor
     images: tuple[ImageRef, ...] = ()
+    steers: bool = False
 
 
 class InputDelivered(Fact):

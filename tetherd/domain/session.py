@@ -140,6 +140,12 @@ class Session(Frozen):
         """Those that the end of the turn closes."""
         return tuple(approval for approval in self.open_approvals if not approval.outlives_turn)
 
+    @property
+    def has_turn_to_steer(self) -> bool:
+        """An external agent reads its inputs by itself, and steers itself."""
+        is_busy = self.state in (SessionState.RUNNING, SessionState.AWAITING_APPROVAL)
+        return is_busy and self.turn_open and not self.external
+
     def open_approval(self, approval_id: ApprovalId) -> Approval | None:
         return next((a for a in self.open_approvals if a.approval_id == approval_id), None)
 
@@ -193,6 +199,8 @@ def _changes(session: Session, event: ev.Event) -> dict[str, Any]:
             return {"run_id": run_id, "ending": None}
         case ev.AgentReady(vendor_session_id=vendor) if vendor is not None:
             return {"vendor_session_id": vendor}
+        case ev.InputAccepted(input_id=input_id, steers=True):
+            return {"sent": (*session.sent, input_id)}
         case ev.InputAccepted(input_id=input_id):
             return {"queued": (*session.queued, input_id)}
         case ev.TurnStarted(input_id=input_id):

@@ -117,6 +117,8 @@ class SessionActor:
         if images:
             self._world.require_images(self.session.adapter)
         self._world.require_freezable(self.session, command)
+        if isinstance(command, cmd.SendInput) and command.steer and not self.session.external:
+            self._world.require_steering(self.session.adapter)
         decision = decide(self.session, command, await self._context(command))
         bulk = isinstance(command, cmd.PushEvents | cmd.ConfirmPolled)
         return await self._commit(decision, images=images, key=command.key, urgent=not bulk)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from tetherd.agents.missing import MissingAdapter
 from tetherd.agents.trust import Trust
@@ -13,7 +15,7 @@ from tetherd.domain.ids import RunId
 from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.session import Session
 from tetherd.errors import Misconfigured, Rejected
-from tetherd.plugin import AgentAdapter, Launch, LaunchSpec, takes_images
+from tetherd.plugin import AgentAdapter, Launch, LaunchSpec, profile_of, takes_images
 from tetherd.runtime.agent_host import AgentHost
 from tetherd.runtime.conversations import Conversations
 from tetherd.storage.eventlog import EventLog
@@ -26,6 +28,28 @@ class CannotLaunch(Rejected):
 
     code = "cannot_launch"
     status = 422
+
+
+class RunsUnasked(Rejected):
+    """The agent would run what lies in a directory that is not trusted, and cannot be kept from it."""
+
+    code = "not_trusted"
+    status = 422
+
+    def __init__(self, adapter: str, found: str, directory: str) -> None:
+        self.hint = f"look at it, then add {directory} to TETHER_TRUSTED_DIRECTORIES, or take it away"
+        super().__init__(f"{adapter} would use {found} without asking anybody, and {directory} is not trusted")
+
+
+class NoSteering(Rejected):
+    """The agent would refuse it, or do something else."""
+
+    code = "no_steering"
+    status = 422
+    hint = "send it without steering: it waits for the end of the turn; or interrupt first"
+
+    def __init__(self, adapter: str) -> None:
+        super().__init__(f"the agent {adapter} takes no words in mid-turn")
 
 
 class NoImages(Rejected):
@@ -77,6 +101,10 @@ class World:
         wants = isinstance(command, SetFrozen) and command.frozen and session.run_id is not None and session.is_live
         if wants and not session.external and not self.agents.can_freeze(session.run_id or RunId("")):
             raise CannotFreeze("this agent has no unit of systemd, which is what could be frozen")
+    def require_steering(self, name: str) -> None:
+        """Raises NoSteering when the agent takes nothing in mid-turn."""
+        if "steering" not in profile_of(self.adapter(name)).abilities:
+            raise NoSteering(name)
 
     def spec(self, session: Session) -> LaunchSpec:
         """The session's current run, for its adapter."""
@@ -100,5 +128,7 @@ class World:
             launch = self.adapter(session.adapter).launch(spec)
         except Misconfigured as error:
             raise CannotLaunch(str(error)) from error
+        for found in chain.from_iterable(map(glob.iglob, launch.unless)):
+            raise RunsUnasked(session.adapter, found, spec.directory)
         self.conversations.open(session.adapter, launch.conversation, session.session_id)
         return replace(launch, limits=session.limits.over(self.limits(session.adapter)))

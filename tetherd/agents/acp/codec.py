@@ -16,6 +16,7 @@ from tetherd.agents import jsonlines
 from tetherd.agents.acp import wire
 from tetherd.agents.acp.handshake import Handshake, HandshakeState, failure
 from tetherd.agents.acp.permissions import approval_for, outcome_of
+from tetherd.agents.acp.terms import Terms
 from tetherd.agents.acp.told import read_told
 from tetherd.agents.acp.toolcalls import CallsState
 from tetherd.agents.acp.updates import CostState, Updates, plan_text
@@ -41,15 +42,19 @@ class State(BaseModel):
     """The prompt without an answer. There is at most one: four agents do four different things with a second."""
     asked: list[str] = []
     """Permission requests without an answer, by their id as JSON text."""
+    is_cancelled: bool = False
+    """True once we have cancelled the running turn."""
+    images_left_out: int = 0
+    """Of the newest prompt, as long as nobody has been told."""
 
 
 class AcpCodec:
     """See plugin.AgentCodec. Frames are whole lines with their newline."""
 
-    def __init__(self, spec: LaunchSpec, snapshot: JsonObject | None) -> None:
+    def __init__(self, spec: LaunchSpec, snapshot: JsonObject | None, terms: Terms = Terms()) -> None:  # noqa: B008
         self._spec = spec
         state = self._state = State.model_validate(snapshot or {})
-        self._handshake = Handshake(spec, state.handshake)
+        self._handshake = Handshake(spec, state.handshake, terms)
         self._updates = Updates(spec.run_id, state.gathering, state.calls, state.cost)
 
     def open(self) -> Sequence[bytes]:
@@ -61,6 +66,13 @@ class AcpCodec:
         message = jsonlines.parse(line)
         if message is None:
             return Fed([jsonlines.unrecognised(line, "not a JSON object")])
+        fed = self._read(line, message)
+        if self._state.images_left_out:
+            fed.events.insert(0, _left_out(self._state.images_left_out))
+            self._state.images_left_out = 0
+        return fed
+
+    def _read(self, line: bytes, message: JsonObject) -> Fed:
         method, params = jsonlines.text(message, "method"), jsonlines.table(message, "params")
         if method is None:
             why, fed = "an answer to nothing that was asked", self._answered(message)
@@ -85,16 +97,20 @@ class AcpCodec:
     def encode(self, command: AgentCommand, outbox_seq: int) -> bytes:
         session_id = self._handshake.session_id
         match command:
-            case Prompt(text=text):
+            case Prompt():
                 self._state.prompt_id = FIRST_PROMPT + outbox_seq
+                self._state.is_cancelled = False
                 self._updates.gathering.leave()
-                prompt: JsonObject = {"sessionId": session_id, "prompt": [{"type": "text", "text": text or ""}]}
+                prompt: JsonObject = {"sessionId": session_id, "prompt": self._blocks(command)}
                 return wire.request(self._state.prompt_id, "session/prompt", prompt)
             case Verdict(approval=approval, answer=answer):
                 if approval.request_id in self._state.asked:
                     self._state.asked.remove(approval.request_id)
+                if answer is not None and answer.decision == "reject" and approval.tool_call_id is not None:
+                    self._updates.calls.reject(approval.tool_call_id)
                 return wire.result(orjson.loads(approval.request_id), outcome_of(approval, answer))
             case InterruptTurn():
+                self._state.is_cancelled = True
                 return wire.notification("session/cancel", {"sessionId": session_id})
             case _:
                 assert_never(command)
@@ -105,9 +121,9 @@ class AcpCodec:
     def _answered(self, answer: JsonObject) -> Fed | None:
         if self._state.prompt_id is not None and jsonlines.integer(answer, "id") == self._state.prompt_id:
             return self._turn_ended(answer)
-        was_loading = self._is_loading
+        was_ready = self._handshake.stage == "ready"
         fed = self._handshake.answered(answer)
-        if was_loading and self._handshake.stage == "ready":
+        if not was_ready and self._handshake.stage == "ready" and self._handshake.is_loaded:
             # costs are sums over the whole session: what it cost in earlier runs has been reported by them
             self._updates.forget_cost()
         return fed
@@ -116,7 +132,17 @@ class AcpCodec:
         self._state.prompt_id = None
         self._state.asked.clear()
         usage = self._updates.usage(jsonlines.table(answer, "result"))
-        return Fed([*self._updates.end_turn(), *usage, _completed(answer)])
+        completed = _completed(answer, is_cancelled=self._state.is_cancelled)
+        return Fed([*self._updates.end_turn(), *usage, completed])
+
+    def _blocks(self, prompt: Prompt) -> list[JsonValue]:
+        """The prompt's content; images only for an agent that has said that it takes them."""
+        blocks: list[JsonValue] = [{"type": "text", "text": prompt.text or ""}]
+        if self._handshake.takes_images:
+            blocks += [{"type": "image", "mimeType": one.media_type, "data": one.data} for one in prompt.images]
+        else:
+            self._state.images_left_out = len(prompt.images)
+        return blocks
 
     def _asked(self, method: str, request_id: JsonValue, params: JsonObject) -> Fed | None:
         if isinstance(request_id, dict | list | float):
@@ -138,8 +164,10 @@ class AcpCodec:
 
     def _told(self, method: str, params: JsonObject) -> Fed | None:
         if method == "session/update":
-            # an agent that loads a session repeats what our log has
-            return Fed() if self._is_loading else self._updates.take(jsonlines.table(params, "update"))
+            if self._handshake.is_repeating:
+                self._handshake.note_update()
+                return Fed()
+            return self._updates.take(jsonlines.table(params, "update"))
         if method == "$/cancel_request":
             return self._withdrawn(params.get("requestId"))
         # names that begin so are extensions and hints, which everybody may ignore
@@ -155,20 +183,23 @@ class AcpCodec:
             fed.frames.append(wire.error(request_id, wire.REQUEST_CANCELLED, "cancelled, as you asked"))
         return fed
 
-    @property
-    def _is_loading(self) -> bool:
-        return self._handshake.stage == "loading"
+
+def _left_out(count: int) -> NoticeRaised:
+    text = f"The agent takes no images: {count} {'was' if count == 1 else 'were'} left out, the text was sent."
+    return NoticeRaised(level="warning", code="images_left_out", text=text)
 
 
-def _completed(answer: JsonObject) -> TurnCompleted:
+def _completed(answer: JsonObject, *, is_cancelled: bool) -> TurnCompleted:
     if "error" in answer:
         is_cancelled = jsonlines.integer(jsonlines.table(answer, "error"), "code") == wire.REQUEST_CANCELLED
         return TurnCompleted(outcome="interrupted" if is_cancelled else "failed", detail=failure(answer))
     match jsonlines.text(jsonlines.table(answer, "result"), "stopReason"):
         case "end_turn":
             return TurnCompleted(outcome="completed")
-        case "cancelled":
+        case "cancelled" if is_cancelled:
             return TurnCompleted(outcome="interrupted")
+        case "cancelled":  # codex-acp ends a turn in which something was rejected
+            return TurnCompleted(outcome="completed", detail="the agent ended its turn")
         case "refusal":
             return TurnCompleted(outcome="failed", detail="refusal")
         case reason:  # max_tokens, max_turn_requests, and what a later version may say

@@ -24,6 +24,8 @@ FINISHED_LIMIT = 32
 """Bounds of what is remembered: it is stored with every append."""
 
 UNTOLD = "The turn ended before the agent said how this ended."
+REJECTED = "Rejected."
+"""Gemini CLI says no more of a call that was rejected."""
 
 _ENDED = ("completed", "failed")
 
@@ -38,6 +40,7 @@ class Call(BaseModel):
     command: str | None = None
     cwd: str | None = None
     paths: list[str] = []
+    is_rejected: bool = False
     shown: str = ""
     """Its output so far, for agents that show it as it comes and then end the call without a word."""
 
@@ -93,13 +96,18 @@ class ToolCalls:
         """What is remembered of a call that was just mentioned."""
         return self._state.open.get(call_id) or Call()
 
+    def reject(self, call_id: str) -> None:
+        """A person has said no to it; how the agent ends it may come, or not."""
+        if call := self._state.open.get(call_id):
+            call.is_rejected = True
+
     def end_turn(self) -> list[AgentEvent]:
         """An end for every call that is still open: what a turn began does not outlive it."""
         events: list[AgentEvent] = []
         for call_id, call in list(self._state.open.items()):
             if call.tool is None:
                 events.append(_begun(call_id, call, {}, makes_file=False))
-            events.append(self._end(call_id, call.shown or UNTOLD, ok=False))
+            events.append(self._end(call_id, call.shown or (REJECTED if call.is_rejected else UNTOLD), ok=False))
         return events
 
     def _remember(self, call_id: str, call: Call) -> Call:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tetherd.agents.acp.codec import AcpCodec
 from tetherd.errors import Misconfigured
-from tetherd.plugin import AgentCodec, JsonObject, Launch, LaunchSpec
+from tetherd.plugin import AgentCodec, JsonObject, Launch, LaunchSpec, Profile
 from tetherd.settings import Setting, command_line
 
 
@@ -20,6 +20,7 @@ class AcpAdapter:
     name = "acp"
     description = "any agent that speaks the Agent Client Protocol, by its command line"
     external = False
+    profile = Profile(abilities=("resume",))
     aliases = ()
     environment_keys = ()
     settings = (

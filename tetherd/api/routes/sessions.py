@@ -8,7 +8,6 @@ from tetherd.api.route import Call, Route, Who
 from tetherd.control import ListSessions, NotFound, ReadLogs, SessionLogs, fresh_input_id, fresh_session_id
 from tetherd.domain import commands as cmd
 from tetherd.domain.ids import Role, SessionId
-from tetherd.domain.images import Image
 from tetherd.errors import Rejected
 from tetherd.schema import (
     CreatedSession,
@@ -73,16 +72,17 @@ async def _begin(call: Call, session_id: SessionId, body: NewSession) -> None:
         start = cmd.StartSession(session_id=session_id, by=call.actor, key=call.key_for(cmd.StartSession))
         await call.control.submit(start)
     if body.prompt is not None:
-        await _send(call, session_id, body.prompt, body.images)
+        await _send(call, session_id, NewInput(text=body.prompt, images=body.images))
 
 
-async def _send(call: Call, session_id: SessionId, text: str, images: tuple[Image, ...]) -> OutcomeBody:
+async def _send(call: Call, session_id: SessionId, body: NewInput) -> OutcomeBody:
     command = cmd.SendInput(
         session_id=session_id,
         by=call.actor,
         input_id=fresh_input_id(),
-        text=text,
-        images=images,
+        text=body.text,
+        images=body.images,
+        steer=body.steer,
         key=call.key_for(cmd.SendInput),
     )
     return OutcomeBody.of(await call.control.submit(command))
@@ -138,9 +138,9 @@ async def start_session(call: Call, session_id: SessionId, body: Nothing) -> Out
 
 
 async def send_input(call: Call, session_id: SessionId, body: NewInput) -> OutcomeBody:
-    """Send a prompt or a follow-up; it starts a created session and queues behind a running turn."""
+    """Send a prompt or a follow-up; it starts a created session, and queues behind a running turn or steers it."""
     call.require_sight(session_id)
-    return await _send(call, session_id, body.text, body.images)
+    return await _send(call, session_id, body)
 
 
 async def interrupt_session(call: Call, session_id: SessionId, body: Nothing) -> OutcomeBody:

@@ -55,6 +55,7 @@ def register(add: Callable[..., ArgumentParser]) -> None:
     command.add_argument("id", metavar="ID")
     command.add_argument("text", metavar="TEXT", nargs="+", help="the text, or - to read it from stdin")
     command.add_argument("--image", metavar="FILE", action="append", default=[], help="goes with it; repeatable")
+    command.add_argument("--steer", action="store_true", help="join the running turn; else it waits")
     _on_session(add, "interrupt", interrupt, "end the running turn; the agent stays", "tetherctl interrupt s-4k")
     _on_session(add, "freeze", freeze, "have an agent stand still, with all it started", "tetherctl freeze s-4k")
     _on_session(add, "thaw", thaw, "have a frozen agent go on", "tetherctl thaw s-4k")
@@ -200,6 +201,8 @@ def send_input(call: Call) -> int:
     body: Json = {"text": text}
     if call.args.image:
         body["images"] = read_images(call.args.image)
+    if call.args.steer:
+        body["steer"] = True
     return _done(call, call.post(f"{path}/input", body), "sent to")
 
 
