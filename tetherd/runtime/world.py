@@ -101,6 +101,7 @@ class World:
         wants = isinstance(command, SetFrozen) and command.frozen and session.run_id is not None and session.is_live
         if wants and not session.external and not self.agents.can_freeze(session.run_id or RunId("")):
             raise CannotFreeze("this agent has no unit of systemd, which is what could be frozen")
+
     def require_steering(self, name: str) -> None:
         """Raises NoSteering when the agent takes nothing in mid-turn."""
         if "steering" not in profile_of(self.adapter(name)).abilities:
