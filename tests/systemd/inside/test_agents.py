@@ -66,9 +66,9 @@ def test_an_agent_and_an_approval_outlive_restarts(daemon: ManagedDaemon) -> Non
 def test_an_agent_inherits_nothing_of_the_daemons_hardening(daemon: ManagedDaemon) -> None:
     daemon.new_session("@sleep 100")
     (agent,) = until(daemon.agents, "the agent")
-    (holder,) = daemon.shims()
-    manager = status(int(status(holder)["PPid"]))
     inherited = status(agent)
+    holder = status(int(inherited["PPid"]))
+    manager = status(int(holder["PPid"]))
     assert (inherited["NoNewPrivs"], inherited["Seccomp"], inherited["Umask"]) == ("0", "0", manager["Umask"])
     own = status(daemon.pid or 0)
     assert (own["NoNewPrivs"], own["Seccomp"], own["Umask"]) == ("1", "2", "0077")
