@@ -58,8 +58,9 @@ class Launch:
     """How to start the agent: data, no process. `environment` is all that the agent gets.
 
     `conversation` names what no two runs may have open at once. With `resumed` the agent's own files decide which of
-    the two command lines is run: `argv` begins anew. `limits` are not an adapter's business. `unless` are globs of what the agent would run or obey unasked:
-    where one of them finds something the start is refused, and the directory must be trusted first.
+    the two command lines is run: `argv` begins anew. `limits` are not an adapter's business. `unless` are globs of
+    what the agent would run or obey unasked: where one of them finds something the start is refused, and the
+    directory must be trusted first.
     """
 
     argv: tuple[str, ...]

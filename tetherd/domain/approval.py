@@ -166,3 +166,20 @@ class NotWhatWasShown(Rejected):
 
     def facts(self) -> dict[str, object]:
         return {"digest": self.digest}
+
+
+class NoSuchApproval(Rejected):
+    """The session never asked this."""
+
+    code = "not_found"
+    status = 404
+
+    def __init__(self, approval_id: ApprovalId) -> None:
+        super().__init__(f"no approval {approval_id}")
+
+
+class NotAChoice(Rejected):
+    """The answer names an option that was not offered, or rejects with an approving one."""
+
+    code = "not_a_choice"
+    status = 422

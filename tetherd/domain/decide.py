@@ -19,12 +19,14 @@ from tetherd.domain.approval import (
     ByActor,
     ByCircumstance,
     ByPolicy,
+    NoSuchApproval,
+    NotAChoice,
     NotWhatWasShown,
     Resolution,
 )
 from tetherd.domain.authority import require_authority
 from tetherd.domain.changes import changed
-from tetherd.domain.ids import Actor, ApprovalId, RunId, approval_id_for
+from tetherd.domain.ids import Actor, RunId, approval_id_for
 from tetherd.domain.policy import Pass, judge
 from tetherd.domain.session import Session, SessionState, born, evolve
 from tetherd.errors import Rejected
@@ -68,23 +70,6 @@ class WrongState(Rejected):
 
     def facts(self) -> dict[str, object]:
         return {"state": self.state.value}
-
-
-class NoSuchApproval(Rejected):
-    """The session never asked this."""
-
-    code = "not_found"
-    status = 404
-
-    def __init__(self, approval_id: ApprovalId) -> None:
-        super().__init__(f"no approval {approval_id}")
-
-
-class NotAChoice(Rejected):
-    """The answer names an option that was not offered, or rejects with an approving one."""
-
-    code = "not_a_choice"
-    status = 422
 
 
 def create(command: cmd.CreateSession) -> Decision:
@@ -225,10 +210,10 @@ def _send_input(draft: _Draft, command: cmd.SendInput, context: Context) -> None
         raise WrongState(session, "it takes no more input", hint="resume it first")
     if session.state is S.CREATED and not session.external:
         _start(draft, command.by, context)
+    input_id, text, by = command.input_id, command.text, command.by
     images = tuple(image.ref for image in command.images)
     steers = command.steer and session.has_turn_to_steer
-    accepted = ev.InputAccepted(input_id=command.input_id, text=command.text, by=command.by, images=images)
-    draft.emit(accepted.model_copy(update={"steers": steers}))
+    draft.emit(ev.InputAccepted(input_id=input_id, text=text, by=by, images=images, steers=steers))
     if steers:
         draft.send(fx.Prompt(command.input_id))
     draft.deliver_next()
