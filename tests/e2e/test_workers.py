@@ -252,3 +252,12 @@ def test_claude_auto_takes_it_where_there_is_a_key_and_no_program() -> None:
         session_id = daemon.new_session(prompt({"say": "By the API."}), adapter="claude_auto")
         daemon.wait_for_text(session_id, "By the API.")
         assert daemon.session(session_id)["adapter"] == "claude_api"
+
+
+def test_an_image_reaches_the_model_whole(session: Session, running: Running) -> None:
+    _, model = running
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    images = [{"media_type": "image/png", "data": pixel}]
+    session.begin({"say": "A pixel."}, images=images)
+    assert messages(session.turns_done(1)) == ["A pixel."]
+    model.wait_for_turn_with(pixel)

@@ -20,7 +20,7 @@ class ClaudeApiAdapter:
     name = "claude_api"
     description = "Claude by API key: tetherd's own worker, needs no other program"
     external = False
-    profile = Profile(abilities=("reasons", "resume", "fork", "tokens", "cost"))
+    profile = Profile(abilities=("images", "reasons", "resume", "fork", "tokens", "cost"))
     aliases = ()
     environment_keys = (
         *KEYS,

@@ -42,7 +42,7 @@ class LiteLlmAdapter:
     name = "litellm"
     description = "any model that LiteLLM reaches: tetherd's own worker, needs tetherd[litellm]"
     external = False
-    profile = Profile(abilities=("reasons", "resume", "fork", "tokens", "cost"))
+    profile = Profile(abilities=("images", "reasons", "resume", "fork", "tokens", "cost"))
     aliases = ()
     environment_keys = (
         *KEYS,
