@@ -14,7 +14,9 @@ from tetherd.domain.calls import Call, is_inside
 
 WORD = "tether"
 NAMES = ("tether", "tetherd", "tetherctl", "tether-mcp")
-_GLOB_WORD = re.compile(r"[^\s'\"`;|&<>()]*[*?\[][^\s'\"`;|&<>()]*")
+_SHELL_WORD = re.compile(r"[^\s'\"`;|&<>()]+")
+_NAME_LIMIT = 255
+"""Bytes of a file's name at most; what a longer pattern may mean is not worked out but asked."""
 _HOMES = frozenset({".config", "state", ".local", "run"})
 """Directories that hold a directory of ours: a bare `*` below one of them means it, too."""
 
@@ -31,7 +33,7 @@ def reaches_for_us(call: Call, title: str | None, own: tuple[str, ...]) -> str |
         for path in unit.paths:
             if path.startswith("/") and any(is_inside(path, directory) for directory in own):
                 return f"{path} is tetherd's own"
-    if call.command and any(_may_name_us(word) for word in _GLOB_WORD.findall(call.command)):
+    if call.command and any(_may_name_us(word) for word in _SHELL_WORD.findall(call.command)):
         return "what it names may be tetherd's own"
     return None
 
@@ -49,7 +51,7 @@ def _may_name_us(word: str) -> bool:
     before = ""
     for part in word.split("/"):
         if any(sign in part for sign in "*?["):
-            if part.strip("*") == "" and before in _HOMES:
+            if len(part) > _NAME_LIMIT or (part.strip("*") == "" and before in _HOMES):
                 return True
             if part.strip("*?") and any(fnmatchcase(name, part) for name in NAMES):
                 return True
