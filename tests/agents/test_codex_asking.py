@@ -17,11 +17,21 @@ from tetherd.agents.codex.commandline import unwrapped
 from tetherd.domain import events as ev
 from tetherd.domain.approval import Answer, Approval, ApprovalKind
 from tetherd.domain.effects import Verdict
-from tetherd.domain.ids import RunId, approval_id_for
+from tetherd.domain.ids import DAEMON, RunId, SessionId, approval_id_for
 from tetherd.domain.modes import Mode
 from tetherd.domain.policy import AskPerson, judge
+from tetherd.domain.session import Session
 
 FILE_CHANGE = "item/fileChange/requestApproval"
+IN_EDITS = Session(
+    session_id=SessionId("s-1"),
+    name="Test",
+    adapter="codex_sdk_sidecar",
+    external=False,
+    directory="/project",
+    mode=Mode.EDITS,
+    by=DAEMON,
+)
 YES, NO = Answer(decision="approve"), Answer(decision="reject")
 
 
@@ -126,14 +136,14 @@ def test_a_change_has_a_name(spoken: Spoken, changes: list[Any], tool: str, titl
 def test_a_change_that_nobody_told_of_is_a_persons_to_decide(spoken: Spoken) -> None:
     approval = spoken.asks(FILE_CHANGE)
     assert approval.files == () and "does not say" in approval.title
-    assert judge(approval, Mode.EDITS, "/project") == AskPerson()
+    assert isinstance(judge(approval, IN_EDITS), AskPerson)
 
 
 def test_a_change_of_more_files_than_can_be_shown_is_a_persons_to_decide(spoken: Spoken) -> None:
     begins_change(spoken, *(change(f"/project/{n}", "add", "x") for n in range(FILES_LIMIT + 1)))
     approval = spoken.asks(FILE_CHANGE)
     assert "1 more files" in approval.files[-1].diff
-    assert judge(approval, Mode.EDITS, "/project") == AskPerson()
+    assert isinstance(judge(approval, IN_EDITS), AskPerson)
 
 
 def test_the_newest_form_of_a_change_is_asked_about(spoken: Spoken) -> None:
