@@ -24,7 +24,7 @@ from tetherd.domain.approval import (
 )
 from tetherd.domain.authority import require_authority
 from tetherd.domain.ids import Actor, ApprovalId, RunId, approval_id_for
-from tetherd.domain.policy import Pass, judge
+from tetherd.domain.policy import NO_POLICY, Pass, Policy, Refuse, judge
 from tetherd.domain.session import Session, SessionState, born, evolve
 from tetherd.errors import Rejected
 
@@ -44,6 +44,7 @@ class Context:
 
     run_id: RunId
     closed: Closed | None = None
+    policy: Policy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def decide(session: Session, given: cmd.Input, context: Context) -> Decision:
     match given:
         case cmd.AgentSaid(events=events) if session.is_live:  # else: a late word of a run that is over
             for event in events:
-                _agent_event(draft, event)
+                _agent_event(draft, event, context)
         case cmd.Acknowledged():
             _acknowledged(draft, given.input_ids, given.approval_ids)
         case cmd.AgentSaid():
@@ -121,6 +122,8 @@ def decide(session: Session, given: cmd.Input, context: Context) -> Decision:
             _run_stopped(draft, given)
         case cmd.InterruptOverdue():
             _interrupt_overdue(draft)
+        case cmd.PolicyChanged():
+            _policy_changed(draft, given, context.policy)
         case _:
             require_authority(session, given)
             _command(draft, given, context)
@@ -282,13 +285,13 @@ def _stop(draft: _Draft, by: Actor, grace_seconds: float) -> None:
 # -- the agent's side --------------------------------------------------------------------------------------------
 
 
-def _agent_event(draft: _Draft, event: ev.AgentEvent) -> None:
+def _agent_event(draft: _Draft, event: ev.AgentEvent, context: Context) -> None:
     session = draft.session
     match event:
         case ev.ApprovalRequested(approval=approval):
             if session.open_approval(approval.approval_id) is None:
                 draft.emit(event)
-                _first_judgement(draft, approval)
+                _first_judgement(draft, approval, context.policy)
         case ev.ApprovalWithdrawn(approval_id=approval_id):
             if session.open_approval(approval_id) is not None:
                 draft.emit(event)
@@ -309,19 +312,25 @@ def _agent_event(draft: _Draft, event: ev.AgentEvent) -> None:
             draft.emit(event)
 
 
-def _first_judgement(draft: _Draft, approval: Approval) -> None:
-    """Before any person sees it: is it moot already, and does the session's mode let it pass?"""
+def _first_judgement(draft: _Draft, approval: Approval, policy: Policy) -> None:
+    """Before any person sees it: is it moot already, and does a rule or the session's mode decide it?"""
     session = draft.session
     if session.state is S.INTERRUPTING:
         draft.resolve(approval, None, ByCircumstance(cause="interrupt"))
     elif session.state is S.STOPPING:
         draft.resolve(approval, None, ByCircumstance(cause="stop"), tell=False)
     else:
-        match judge(approval, session.mode, session.directory):
-            case Pass(rule=rule):
-                draft.resolve(approval, Answer(decision="approve"), ByPolicy(rule=rule))
-            case _:
-                pass
+        _judge(draft, approval, policy)
+
+
+def _judge(draft: _Draft, approval: Approval, policy: Policy, *, only_deny: bool = False) -> None:
+    match judge(approval, draft.session, policy):
+        case Pass(rule=rule) if not only_deny:
+            draft.resolve(approval, Answer(decision="approve"), ByPolicy(rule=rule))
+        case Refuse(rule=rule, message=message):
+            draft.resolve(approval, Answer(decision="reject", reason=message), ByPolicy(rule=rule))
+        case _:
+            pass
 
 
 def _acknowledged(draft: _Draft, inputs: tuple[str, ...], approvals: tuple[str, ...]) -> None:
@@ -366,6 +375,15 @@ def _interrupt_overdue(draft: _Draft) -> None:
         draft.emit(ev.NoticeRaised(level="warning", code="interrupt_overdue", text=text))
 
 
+def _policy_changed(draft: _Draft, report: cmd.PolicyChanged, policy: Policy) -> None:
+    """What waits is judged anew, but only ever denied: a person was asked, and nobody else says yes now."""
+    for approval in draft.session.open_approvals:
+        _judge(draft, approval, policy, only_deny=True)
+    if report.fault is not None and draft.session.is_live:
+        draft.emit(ev.NoticeRaised(level="error", code="policy_broken", text=report.fault))
+    draft.deliver_next()
+
+
 def _pushed(draft: _Draft, command: cmd.PushEvents, context: Context) -> None:
     session = draft.session
     if not session.external:
@@ -378,10 +396,11 @@ def _pushed(draft: _Draft, command: cmd.PushEvents, context: Context) -> None:
     if not draft.session.turn_open and (command.events or not ends_turn):
         draft.emit(ev.TurnStarted(cause="agent"))
     for event in command.events:
-        _agent_event(draft, _of_this_run(event, draft.session.run_id or context.run_id))
+        _agent_event(draft, _of_this_run(event, draft.session.run_id or context.run_id), context)
     if ends_turn and draft.session.turn_open:
         failed = command.status == "failed"
-        _agent_event(draft, ev.TurnCompleted(outcome="failed" if failed else "completed", detail=command.detail))
+        turn = ev.TurnCompleted(outcome="failed" if failed else "completed", detail=command.detail)
+        _agent_event(draft, turn, context)
     if command.status == "done":
         _end(draft, "finished", detail=command.detail)
     elif command.status == "failed":
