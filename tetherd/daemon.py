@@ -31,12 +31,16 @@ from tetherd.control import DaemonStatus
 from tetherd.errors import Misconfigured
 from tetherd.logconfig import get_logger
 from tetherd.plugin import AgentAdapter, adapter_names
+from tetherd.policyfile import NAME as POLICY_FILE
 from tetherd.runtime.bridges import BridgeHost, BridgeWorld
+from tetherd.runtime.rulebook import RuleBook
+from tetherd.runtime.ruledesk import RuleDesk
 from tetherd.runtime.supervisor import SessionSupervisor
 from tetherd.runtime.world import World
 from tetherd.storage.bridge_state import BridgeStore
 from tetherd.storage.database import open_database
 from tetherd.storage.eventlog import EventLog
+from tetherd.storage.grants import GrantStore
 from tetherd.storage.runs import RunStore
 from tetherd.storage.tokens import TokenStore
 from tetherd.storage.views import Views
@@ -89,9 +93,17 @@ async def run_daemon(
         tokens = await TokenStore.open(database, options.secrets)
         events = await EventLog.open(database)
         runs = RunStore(database)
+        rules = RuleBook(
+            GrantStore(database),
+            config.config_dir / POLICY_FILE,
+            own=_own_directories(config, environ),
+            newest=lambda: events.newest_at,
+        )
+        await rules.open()
         host = ShimHost(config.data_dir, paths.runtime_dir(environ), daemon_epoch)
         world = World(
             log=events,
+            rules=rules,
             views=Views(database),
             runs=runs,
             agents=host,
@@ -104,7 +116,7 @@ async def run_daemon(
             },
         )
         url = f"http://localhost:{listening.port}"
-        supervisor = SessionSupervisor(world, _describer(config, url, events), config.adapter)
+        supervisor = SessionSupervisor(world, _describer(config, url, events, rules), config.adapter)
         chats = BridgeHost(
             bridges,
             BridgeWorld(
@@ -116,7 +128,8 @@ async def run_daemon(
                 data_dir=config.data_dir,
             ),
         )
-        app = create_app(supervisor, tokens, chats, _api_settings(config, options, listening.port, stop))
+        keeper = RuleDesk(rules, world.views)
+        app = create_app(supervisor, tokens, chats, keeper, _api_settings(config, options, listening.port, stop))
         is_fresh = events.last_seq == 0
         async with _signals(stop), trio.open_nursery() as services:
             servers_stop = trio.Event()
@@ -126,11 +139,13 @@ async def run_daemon(
                 for run_id in await host.unknown_runs(await runs.known()):
                     log.warning("a run that nobody knows is stopped", run=run_id)
                     services.start_soon(host.stop_unknown, run_id)
+                watching = await services.start(_watch, rules, supervisor)
                 log.info("ready", url=url, data_dir=str(config.data_dir), pid=os.getpid())
                 async with chats.running(supervisor, config.bridges), trio.open_nursery() as greeting:
                     greeting.start_soon(on_ready, Daemon(supervisor, url, config.data_dir, is_fresh))
                     await stop.wait()
                     greeting.cancel_scope.cancel()
+                watching.cancel()
                 log.info("stopping", keep_agents=options.keep_agents)
                 if not options.keep_agents:
                     await supervisor.stop_all()
@@ -140,6 +155,14 @@ async def run_daemon(
     if chats.left_behind:
         # trio would wait for their tasks for ever; all that is ours is written and closed
         os._exit(0)
+
+
+async def _watch(
+    rules: RuleBook, supervisor: SessionSupervisor, task_status: trio.TaskStatus[trio.CancelScope]
+) -> None:
+    with trio.CancelScope() as scope:
+        task_status.started(scope)
+        await rules.watch(supervisor.policy_changed)
 
 
 async def _serve(
@@ -210,7 +233,14 @@ def _api_settings(config: Config, options: Options, port: int, stop: trio.Event)
     )
 
 
-def _describer(config: Config, url: str, events: EventLog) -> Callable[[int, dict[Any, int]], DaemonStatus]:
+def _own_directories(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What decides lies in these: an agent that reaches for them is always asked about."""
+    return tuple(str(path) for path in (config.config_dir, config.data_dir, paths.runtime_dir(environ)))
+
+
+def _describer(
+    config: Config, url: str, events: EventLog, rules: RuleBook
+) -> Callable[[int, dict[Any, int]], DaemonStatus]:
     started_at = datetime.now(UTC)
 
     def describe(pending_approvals: int, sessions: dict[Any, int]) -> DaemonStatus:
@@ -223,7 +253,7 @@ def _describer(config: Config, url: str, events: EventLog) -> Callable[[int, dic
             seq=events.last_seq,
             sessions=sessions,
             pending_approvals=pending_approvals,
-            warnings=config.warnings,
+            warnings=(*config.warnings, *((f"the last good rules hold: {rules.fault}",) if rules.fault else ())),
         )
 
     return describe

@@ -38,6 +38,11 @@ EVERY_CALL = [
     ("bridges",),
     ("bridges", "check", "telegram"),
     ("bridges", "pair", "telegram"),
+    ("rules", "list"),
+    ("rules", "add", "allow", "Bash(make *)"),
+    ("rules", "remove", "g-1"),
+    ("rules", "test"),
+    ("rules", "explain", "make"),
     ("token", "create", "n"),
     ("token", "list"),
     ("token", "revoke", "t-1"),
@@ -60,8 +65,8 @@ COMMANDS = commands(build_parser())
 
 
 def test_every_command_is_called_in_these_tests() -> None:
-    called = {call[:2] if call[0] in ("token", "bridges") else call[:1] for call in EVERY_CALL}
-    assert {*COMMANDS} - called == {("attach",), ("token",), ("version",)}
+    called = {call[:2] if call[0] in ("token", "bridges", "rules") else call[:1] for call in EVERY_CALL}
+    assert {*COMMANDS} - called == {("attach",), ("token",), ("rules",), ("version",)}
 
 
 # -- help --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 from werkzeug.datastructures import Headers
 
 from tests.fakes.control import FakeBridges, FakeControl, FakeTokens
+from tests.fakes.rules import FakeRules
 from tetherd.api.app import ApiSettings, create_app
 from tetherd.domain.ids import Role, SessionId
 
@@ -58,6 +59,7 @@ class Api:
         self.control = FakeControl()
         self.tokens = FakeTokens()
         self.bridges = FakeBridges()
+        self.rules = FakeRules(self.control)
         self.stops = 0
         self.settings = ApiSettings(
             **{
@@ -71,7 +73,7 @@ class Api:
                 **settings,
             }
         )
-        self.app = create_app(self.control, self.tokens, self.bridges, self.settings)
+        self.app = create_app(self.control, self.tokens, self.bridges, self.rules, self.settings)
         self.owner = self.token(Role.OWNER)
 
     def token(self, role: Role, session_id: str | None = None, name: str | None = None) -> str:

@@ -13,7 +13,7 @@ from quart import Request
 from tetherd.api.auth import Caller
 from tetherd.api.settings import ApiSettings
 from tetherd.api.sse import Streams
-from tetherd.control import Bridges, Control, GetSession, NotFound, SessionView, Tokens
+from tetherd.control import Bridges, Control, GetSession, NotFound, RuleKeeper, SessionView, Tokens
 from tetherd.domain.authority import may_see
 from tetherd.domain.ids import Actor, Role, SessionId
 from tetherd.errors import Rejected
@@ -84,6 +84,7 @@ class Call:
     control: Control
     tokens: Tokens
     bridges: Bridges
+    rules: RuleKeeper
     settings: ApiSettings
     streams: Streams
     request: Request

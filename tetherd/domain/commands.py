@@ -10,6 +10,7 @@ from tetherd.domain.events import AgentEvent
 from tetherd.domain.ids import Actor, ApprovalId, InputId, RunId, SessionId
 from tetherd.domain.images import Image
 from tetherd.domain.modes import Mode
+from tetherd.domain.rule import Wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +61,12 @@ class SendInput(_ToSession):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerApproval(_ToSession):
-    """`digest` is that of what the person saw, where the surface knows it."""
+    """`digest` is that of what the person saw, where the surface knows it; `always` asks for a rule as well."""
 
     approval_id: ApprovalId
     answer: Answer
     digest: str | None = None
+    always: Wanted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ The only place that says no. Pure: the clock, fresh ids and what the log knows o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import assert_never
 
 from tetherd.domain import commands as cmd
@@ -15,7 +15,6 @@ from tetherd.domain.approval import (
     AlreadyResolved,
     Answer,
     Approval,
-    By,
     ByActor,
     ByCircumstance,
     ByPolicy,
@@ -23,9 +22,12 @@ from tetherd.domain.approval import (
     Resolution,
 )
 from tetherd.domain.authority import require_authority
+from tetherd.domain.draft import Decision, Draft
+from tetherd.domain.grants import CannotGrant, grant_for
 from tetherd.domain.ids import Actor, ApprovalId, RunId, approval_id_for
+from tetherd.domain.modes import Mode
 from tetherd.domain.policy import NO_POLICY, Pass, Policy, Refuse, judge
-from tetherd.domain.session import Session, SessionState, born, evolve
+from tetherd.domain.session import Session, SessionState, born
 from tetherd.errors import Rejected
 
 S = SessionState
@@ -45,15 +47,6 @@ class Context:
     run_id: RunId
     closed: Closed | None = None
     policy: Policy = NO_POLICY
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What has happened (`events`, and the session after them) and what to do about it, both in order."""
-
-    session: Session
-    events: tuple[ev.Event, ...] = ()
-    effects: tuple[fx.Effect, ...] = ()
 
 
 class WrongState(Rejected):
@@ -87,8 +80,22 @@ class NotAChoice(Rejected):
     status = 422
 
 
-def create(command: cmd.CreateSession) -> Decision:
+class NoGoodPolicy(Rejected):
+    """Nobody knows what must be denied, so nothing passes by itself."""
+
+    code = "no_good_policy"
+    hint = "tetherctl status says what is wrong with the policy file"
+
+
+def require_policy_for(mode: Mode, policy: Policy) -> None:
+    """Raise NoGoodPolicy for a mode that lets everything pass, while no policy could ever be read."""
+    if mode is Mode.AUTO and not policy.is_good:
+        raise NoGoodPolicy("mode auto needs a policy that can be read")
+
+
+def create(command: cmd.CreateSession, policy: Policy = NO_POLICY) -> Decision:
     """The first event of a session."""
+    require_policy_for(command.mode, policy)
     event = ev.SessionCreated(
         name=command.name,
         adapter=command.adapter,
@@ -109,7 +116,7 @@ def create(command: cmd.CreateSession) -> Decision:
 
 def decide(session: Session, given: cmd.Input, context: Context) -> Decision:
     """What follows from `given`. Raises Rejected (and changes nothing) when it may not be."""
-    draft = _Draft(session)
+    draft = Draft(session)
     match given:
         case cmd.AgentSaid(events=events) if session.is_live:  # else: a late word of a run that is over
             for event in events:
@@ -130,48 +137,10 @@ def decide(session: Session, given: cmd.Input, context: Context) -> Decision:
     return Decision(draft.session, tuple(draft.events), tuple(draft.effects))
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A decision in the making: each event is believed at once, so that the next step sees it."""
-
-    session: Session
-    events: list[ev.Event] = field(default_factory=list)
-    effects: list[fx.Effect] = field(default_factory=list)
-
-    def emit(self, event: ev.Event) -> None:
-        self.events.append(event)
-        self.session = evolve(self.session, event)
-
-    def send(self, command: fx.AgentCommand) -> None:
-        if not self.session.external:  # an external agent reads the log itself, by polling
-            self.effects.append(fx.SendToAgent(command))
-
-    def resolve(self, approval: Approval, answer: Answer | None, by: By, *, tell: bool = True) -> None:
-        self.emit(ev.ApprovalResolved(approval_id=approval.approval_id, answer=answer, by=by))
-        if tell:
-            self.send(fx.Verdict(approval, answer))
-        else:
-            self.emit(ev.VerdictDelivered(approval_id=approval.approval_id, outcome="moot"))
-
-    def close_all(self, by: ByCircumstance, *, tell: bool = False) -> None:
-        self.close(by, self.session.open_approvals, tell=tell)
-
-    def close(self, by: ByCircumstance, approvals: tuple[Approval, ...], *, tell: bool = False) -> None:
-        for approval in approvals:
-            self.resolve(approval, None, by, tell=tell)
-
-    def deliver_next(self) -> None:
-        """Hand the oldest queued input to an agent that can take it."""
-        session = self.session
-        if session.state is S.AWAITING_INPUT and session.queued and not session.external:
-            self.emit(ev.TurnStarted(cause="input", input_id=session.queued[0]))
-            self.send(fx.Prompt(session.queued[0]))
-
-
 # -- people's commands -------------------------------------------------------------------------------------------
 
 
-def _command(draft: _Draft, command: cmd.Command, context: Context) -> None:
+def _command(draft: Draft, command: cmd.Command, context: Context) -> None:
     session, by = draft.session, command.by
     match command:
         case cmd.StartSession():
@@ -196,6 +165,7 @@ def _command(draft: _Draft, command: cmd.Command, context: Context) -> None:
                 draft.emit(ev.SessionRenamed(name=name, by=by))
         case cmd.SetMode(mode=mode):
             if mode is not session.mode:
+                require_policy_for(mode, context.policy)
                 draft.emit(ev.ModeChanged(mode=mode, by=by))
         case cmd.DeleteSession():
             if session.is_live:
@@ -209,19 +179,19 @@ def _command(draft: _Draft, command: cmd.Command, context: Context) -> None:
             assert_never(command)
 
 
-def _start(draft: _Draft, by: Actor, context: Context) -> None:
+def _start(draft: Draft, by: Actor, context: Context) -> None:
     draft.emit(ev.SessionStarted(run_id=context.run_id, by=by))
     _launch(draft)
 
 
-def _launch(draft: _Draft) -> None:
+def _launch(draft: Draft) -> None:
     if draft.session.external:  # it is there already: it calls us
         draft.emit(ev.AgentReady())
     else:
         draft.effects.append(fx.LaunchAgent())
 
 
-def _send_input(draft: _Draft, command: cmd.SendInput, context: Context) -> None:
+def _send_input(draft: Draft, command: cmd.SendInput, context: Context) -> None:
     session = draft.session
     if session.state in (S.STOPPING, S.ENDED):
         raise WrongState(session, "it takes no more input", hint="resume it first")
@@ -232,7 +202,7 @@ def _send_input(draft: _Draft, command: cmd.SendInput, context: Context) -> None
     draft.deliver_next()
 
 
-def _answer(draft: _Draft, command: cmd.AnswerApproval, context: Context) -> None:
+def _answer(draft: Draft, command: cmd.AnswerApproval, context: Context) -> None:
     approval = draft.session.open_approval(command.approval_id)
     by = ByActor(actor=command.by)
     if approval is None:
@@ -248,11 +218,16 @@ def _answer(draft: _Draft, command: cmd.AnswerApproval, context: Context) -> Non
     offered = {option.option_id for option in approval.options_for(command.answer.decision)}
     if not offered.issuperset(command.answer.choice):
         raise NotAChoice(f"approval {command.approval_id} offers {sorted(offered) or 'no options'} for that")
+    if command.always is not None:
+        if command.answer.decision != "approve":
+            raise CannotGrant("only an approval can be for always")
+        rule = grant_for(approval, draft.session, command.always, command.by, context.policy)
+        draft.emit(ev.RuleGranted(approval_id=approval.approval_id, rule=rule))
     draft.resolve(approval, command.answer, by)
     draft.deliver_next()
 
 
-def _interrupt(draft: _Draft, by: Actor) -> None:
+def _interrupt(draft: Draft, by: Actor) -> None:
     session = draft.session
     if session.state is S.INTERRUPTING:
         return
@@ -267,7 +242,7 @@ def _interrupt(draft: _Draft, by: Actor) -> None:
     draft.deliver_next()
 
 
-def _stop(draft: _Draft, by: Actor, grace_seconds: float) -> None:
+def _stop(draft: Draft, by: Actor, grace_seconds: float) -> None:
     session = draft.session
     if session.state is S.ENDED:
         raise WrongState(session, "it has ended already")
@@ -285,7 +260,7 @@ def _stop(draft: _Draft, by: Actor, grace_seconds: float) -> None:
 # -- the agent's side --------------------------------------------------------------------------------------------
 
 
-def _agent_event(draft: _Draft, event: ev.AgentEvent, context: Context) -> None:
+def _agent_event(draft: Draft, event: ev.AgentEvent, context: Context) -> None:
     session = draft.session
     match event:
         case ev.ApprovalRequested(approval=approval):
@@ -312,7 +287,7 @@ def _agent_event(draft: _Draft, event: ev.AgentEvent, context: Context) -> None:
             draft.emit(event)
 
 
-def _first_judgement(draft: _Draft, approval: Approval, policy: Policy) -> None:
+def _first_judgement(draft: Draft, approval: Approval, policy: Policy) -> None:
     """Before any person sees it: is it moot already, and does a rule or the session's mode decide it?"""
     session = draft.session
     if session.state is S.INTERRUPTING:
@@ -323,7 +298,7 @@ def _first_judgement(draft: _Draft, approval: Approval, policy: Policy) -> None:
         _judge(draft, approval, policy)
 
 
-def _judge(draft: _Draft, approval: Approval, policy: Policy, *, only_deny: bool = False) -> None:
+def _judge(draft: Draft, approval: Approval, policy: Policy, *, only_deny: bool = False) -> None:
     match judge(approval, draft.session, policy):
         case Pass(rule=rule) if not only_deny:
             draft.resolve(approval, Answer(decision="approve"), ByPolicy(rule=rule))
@@ -333,7 +308,7 @@ def _judge(draft: _Draft, approval: Approval, policy: Policy, *, only_deny: bool
             pass
 
 
-def _acknowledged(draft: _Draft, inputs: tuple[str, ...], approvals: tuple[str, ...]) -> None:
+def _acknowledged(draft: Draft, inputs: tuple[str, ...], approvals: tuple[str, ...]) -> None:
     session = draft.session
     for input_id in (*session.sent, *session.queued):
         if input_id in inputs:
@@ -343,7 +318,7 @@ def _acknowledged(draft: _Draft, inputs: tuple[str, ...], approvals: tuple[str, 
             draft.emit(ev.VerdictDelivered(approval_id=approval_id, outcome="delivered"))
 
 
-def _run_stopped(draft: _Draft, report: cmd.RunStopped) -> None:
+def _run_stopped(draft: Draft, report: cmd.RunStopped) -> None:
     session = draft.session
     if report.run_id != session.run_id or not session.is_live:
         return  # a late word about a run that is over
@@ -357,7 +332,7 @@ def _run_stopped(draft: _Draft, report: cmd.RunStopped) -> None:
     _end(draft, reason, report)
 
 
-def _end(draft: _Draft, reason: ev.EndReason, report: cmd.RunStopped | None = None, detail: str | None = None) -> None:
+def _end(draft: Draft, reason: ev.EndReason, report: cmd.RunStopped | None = None, detail: str | None = None) -> None:
     """Close all that the run leaves open, then the run, in one append."""
     session = draft.session
     draft.close_all(ByCircumstance(cause="run_end"))
@@ -369,13 +344,13 @@ def _end(draft: _Draft, reason: ev.EndReason, report: cmd.RunStopped | None = No
     draft.emit(ev.RunEnded(run_id=session.run_id, reason=reason, code=code, signal=signal, detail=error))
 
 
-def _interrupt_overdue(draft: _Draft) -> None:
+def _interrupt_overdue(draft: Draft) -> None:
     if draft.session.state is S.INTERRUPTING:
         text = "The agent has not ended its turn. You can wait, or stop the session."
         draft.emit(ev.NoticeRaised(level="warning", code="interrupt_overdue", text=text))
 
 
-def _policy_changed(draft: _Draft, report: cmd.PolicyChanged, policy: Policy) -> None:
+def _policy_changed(draft: Draft, report: cmd.PolicyChanged, policy: Policy) -> None:
     """What waits is judged anew, but only ever denied: a person was asked, and nobody else says yes now."""
     for approval in draft.session.open_approvals:
         _judge(draft, approval, policy, only_deny=True)
@@ -384,7 +359,7 @@ def _policy_changed(draft: _Draft, report: cmd.PolicyChanged, policy: Policy) ->
     draft.deliver_next()
 
 
-def _pushed(draft: _Draft, command: cmd.PushEvents, context: Context) -> None:
+def _pushed(draft: Draft, command: cmd.PushEvents, context: Context) -> None:
     session = draft.session
     if not session.external:
         raise WrongState(session, f"its agent is driven by {session.adapter}, it does not push events")

@@ -17,6 +17,7 @@ from tetherd.domain.approval import Answer, Approval, By
 from tetherd.domain.ids import Actor, ApprovalId, Frozen, InputId, RunId, SessionId
 from tetherd.domain.images import ImageRef
 from tetherd.domain.modes import Mode
+from tetherd.domain.rule import Rule
 
 
 class Fact(Frozen):
@@ -104,6 +105,14 @@ class ApprovalResolved(Fact):
     approval_id: ApprovalId
     answer: Answer | None
     by: By
+
+
+class RuleGranted(Fact):
+    """A person answered "always": the rule that came of it, as it holds from now on."""
+
+    type: Literal["rule_granted"] = "rule_granted"
+    approval_id: ApprovalId
+    rule: Rule
 
 
 class VerdictDelivered(Fact):
@@ -280,6 +289,7 @@ Event = TypeAliasType(
         | InterruptRequested
         | StopRequested
         | ApprovalResolved
+        | RuleGranted
         | VerdictDelivered
         | ModeChanged
         | SessionRenamed

@@ -99,9 +99,13 @@ class _Encoded:
 class EventLog:
     """One global order of all that ever happened."""
 
-    def __init__(self, database: Database, epoch: str, last_seq: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, epoch: str, last_seq: int, newest_at: datetime | None, now: Callable[[], datetime]
+    ) -> None:
         self.epoch = epoch
         self.last_seq = last_seq
+        self.newest_at = newest_at
+        """When the newest entry was written; None while there is none."""
         self._database = database
         self._now = now
         self._ring: deque[Entry] = deque()
@@ -114,11 +118,12 @@ class EventLog:
 
     @classmethod
     async def open(cls, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> EventLog:
-        def newest(db: Connection) -> int:
+        def newest(db: Connection) -> tuple[int, datetime | None]:
             row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-            return int(row[0]) if row else 0
+            last = db.execute("SELECT at FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+            return int(row[0]) if row else 0, datetime.fromisoformat(last[0]) if last else None
 
-        return cls(database, await database.log_epoch(), await database.read(newest), now)
+        return cls(database, await database.log_epoch(), *await database.read(newest), now)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -158,6 +163,7 @@ class EventLog:
                 self._ring_bytes -= len(oldest.body)
                 self._ring_after = oldest.seq
             self.last_seq = entries[-1].seq
+            self.newest_at = datetime.fromisoformat(entries[-1].at)
             self._live.logged(append.session.session_id, append.events)
             self._ring_bell()
 
