@@ -11,6 +11,7 @@ from tetherd.control import ApprovalView
 from tetherd.domain.approval import Approval, ApprovalKind, FileShown, Option, Resolution
 from tetherd.domain.grants import proposal
 from tetherd.domain.ids import ApprovalId, Frozen, RunId, SessionId
+from tetherd.domain.risk import Evidence, evidence
 from tetherd.domain.rule import Wanted
 from tetherd.schema import UNNAMED, AgentsId, Body, Query, SessionIdText, Words, members_of
 
@@ -36,7 +37,10 @@ class AlwaysBody(Frozen):
 
 
 class ApprovalBody(Frozen):
-    """An approval and its fate. `digest` is over what is shown: send it back with the decision."""
+    """An approval and its fate. `digest` is over what is shown: send it back with the decision.
+
+    `evidence` is what should be looked at; that there is none does not say that nothing is there.
+    """
 
     approval_id: ApprovalId
     run_id: RunId
@@ -53,6 +57,7 @@ class ApprovalBody(Frozen):
     outlives_turn: bool
     digest: str
     always: AlwaysBody | None
+    evidence: tuple[Evidence, ...]
     session_id: SessionId
     session_name: str
     requested_seq: int
@@ -68,6 +73,7 @@ class ApprovalBody(Frozen):
             **shown,
             digest=view.approval.digest(),
             always=AlwaysBody.of(view.approval),
+            evidence=evidence(view.approval, view.directory),
             session_id=view.session_id,
             session_name=view.session_name,
             requested_seq=view.requested_seq,

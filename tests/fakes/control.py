@@ -176,7 +176,7 @@ class FakeControl:
             case ev.ApprovalRequested(approval=asked):
                 assert asked.approval_id not in self.approvals, "asked twice"
                 self.approvals[asked.approval_id] = ctl.ApprovalView(
-                    asked, session.session_id, session.name, seq, now, "pending", None, None
+                    asked, session.session_id, session.name, seq, now, "pending", None, None, session.directory
                 )
             case ev.ApprovalResolved(approval_id=which):
                 fate = Resolution(answer=event.answer, by=event.by, at=now)
