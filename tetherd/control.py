@@ -12,9 +12,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from tetherd.domain.approval import Approval, Resolution
 from tetherd.domain.commands import Command, CreateSession
 from tetherd.domain.events import Event, read_event
-from tetherd.domain.explaining import Explanation, Replay
 from tetherd.domain.ids import Actor, ApprovalId, InputId, Principal, Role, RunId, SessionId
-from tetherd.domain.rule import Rule
 from tetherd.domain.session import Session, SessionState
 from tetherd.errors import Rejected, Unavailable
 
@@ -295,36 +293,6 @@ class TokenView:
     session_id: SessionId | None
     created_at: datetime
     revoked_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class RulesView:
-    """All rules. `fault` is why the file could not be read; `is_good` False when none ever could. `now` judges them."""
-
-    rules: tuple[Rule, ...]
-    file: str
-    fault: str | None
-    is_good: bool
-    now: datetime
-
-
-class RuleKeeper(Protocol):
-    """The rules: those of the file, which a person edits, and grants."""
-
-    async def show(self) -> RulesView:
-        """All that have not been ended; some may have run out."""
-
-    async def add(self, rule: Rule) -> Rule:
-        """Keep it as a grant, under an id of its own. Raises Unavailable."""
-
-    async def end(self, rule_id: str, by: Actor) -> Rule:
-        """Make a grant worthless at once. Raises NotFound, or another Rejected for a rule of the file."""
-
-    async def explain(self, approval: Approval, session: Session) -> Explanation:
-        """What becomes of such a call, and why."""
-
-    async def replay(self, policy: str | None, limit: int) -> Replay:
-        """Judge recorded approvals by another file's text, or by the file as it is. Raises Misconfigured."""
 
 
 class Tokens(Protocol):

@@ -32,11 +32,13 @@ from tetherd.errors import Misconfigured
 from tetherd.logconfig import get_logger
 from tetherd.plugin import AgentAdapter, adapter_names
 from tetherd.policyfile import NAME as POLICY_FILE
+from tetherd.runtime.anchor import note_head
 from tetherd.runtime.bridges import BridgeHost, BridgeWorld
 from tetherd.runtime.rulebook import RuleBook
 from tetherd.runtime.ruledesk import RuleDesk
 from tetherd.runtime.supervisor import SessionSupervisor
 from tetherd.runtime.world import World
+from tetherd.storage.audit import AuditStore
 from tetherd.storage.bridge_state import BridgeStore
 from tetherd.storage.database import open_database
 from tetherd.storage.eventlog import EventLog
@@ -128,8 +130,8 @@ async def run_daemon(
                 data_dir=config.data_dir,
             ),
         )
-        keeper = RuleDesk(rules, world.views)
-        app = create_app(supervisor, tokens, chats, keeper, _api_settings(config, options, listening.port, stop))
+        keeper, audit = RuleDesk(rules, world.views), AuditStore(database)
+        app = create_app(supervisor, tokens, chats, keeper, audit, _api_settings(config, options, listening.port, stop))
         is_fresh = events.last_seq == 0
         async with _signals(stop), trio.open_nursery() as services:
             servers_stop = trio.Event()
@@ -139,7 +141,7 @@ async def run_daemon(
                 for run_id in await host.unknown_runs(await runs.known()):
                     log.warning("a run that nobody knows is stopped", run=run_id)
                     services.start_soon(host.stop_unknown, run_id)
-                watching = await services.start(_watch, rules, supervisor)
+                watching = await services.start(_watch, rules, supervisor, audit)
                 log.info("ready", url=url, data_dir=str(config.data_dir), pid=os.getpid())
                 async with chats.running(supervisor, config.bridges), trio.open_nursery() as greeting:
                     greeting.start_soon(on_ready, Daemon(supervisor, url, config.data_dir, is_fresh))
@@ -158,10 +160,14 @@ async def run_daemon(
 
 
 async def _watch(
-    rules: RuleBook, supervisor: SessionSupervisor, task_status: trio.TaskStatus[trio.CancelScope]
+    rules: RuleBook,
+    supervisor: SessionSupervisor,
+    audit: AuditStore,
+    task_status: trio.TaskStatus[trio.CancelScope],
 ) -> None:
-    with trio.CancelScope() as scope:
-        task_status.started(scope)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(note_head, audit)
+        task_status.started(nursery.cancel_scope)
         await rules.watch(supervisor.policy_changed)
 
 

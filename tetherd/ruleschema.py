@@ -1,4 +1,4 @@
-"""Bodies of the API that are about rules."""
+"""Bodies of the API that are about rules and the audit."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from tetherd.control import RulesView
+from tetherd.domain.audit import Record
 from tetherd.domain.ids import Actor, Asker, Frozen, SessionId
 from tetherd.domain.modes import Mode
 from tetherd.domain.rule import Effect, Rule
-from tetherd.schema import ID_PATTERNS, Body, Directory, Label, SessionIdText, Words
+from tetherd.keepers import RulesView
+from tetherd.schema import ID_PATTERNS, Body, Directory, Label, Query, Seq, SessionIdText, Words
 
 POLICY_LIMIT = 256 * 1024
 _TEXT_LIMIT = 64 * 1024
@@ -111,3 +112,19 @@ class CallToExplain(Body):
         if (self.approval_id is None) == (self.tool is None and self.command is None):
             raise ValueError("give an approval_id, or else a tool or a command")
         return self
+
+
+class AuditQuery(Query):
+    after: Seq = 0
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+
+
+class AuditPage(Frozen):
+    """`next_after` is the `after` of the next page."""
+
+    records: tuple[Record, ...]
+    next_after: int
+
+
+class VerifyQuery(Query):
+    head: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None

@@ -38,6 +38,9 @@ EVERY_CALL = [
     ("bridges",),
     ("bridges", "check", "telegram"),
     ("bridges", "pair", "telegram"),
+    ("audit", "list"),
+    ("audit", "export"),
+    ("audit", "verify"),
     ("rules", "list"),
     ("rules", "add", "allow", "Bash(make *)"),
     ("rules", "remove", "g-1"),
@@ -65,8 +68,8 @@ COMMANDS = commands(build_parser())
 
 
 def test_every_command_is_called_in_these_tests() -> None:
-    called = {call[:2] if call[0] in ("token", "bridges", "rules") else call[:1] for call in EVERY_CALL}
-    assert {*COMMANDS} - called == {("attach",), ("token",), ("rules",), ("version",)}
+    called = {call[:2] if call[0] in ("token", "bridges", "rules", "audit") else call[:1] for call in EVERY_CALL}
+    assert {*COMMANDS} - called == {("attach",), ("token",), ("audit",), ("rules",), ("version",)}
 
 
 # -- help --------------------------------------------------------------------------------------------------------

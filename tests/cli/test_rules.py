@@ -11,9 +11,9 @@ import pytest
 from tests.cli.shapes import APPROVAL, PHONE, SESSION, approval_body, approvals, asked, resolved
 from tests.domain.test_rules import rule
 from tests.fakes.stub_daemon import problem
-from tetherd.control import RulesView
 from tetherd.domain.approval import ApprovalKind
 from tetherd.domain.rule import Effect, Rule
+from tetherd.keepers import RulesView
 from tetherd.ruleschema import RuleBody, RuleList
 
 NOW = datetime(2026, 1, 1, 12, 4, tzinfo=UTC)

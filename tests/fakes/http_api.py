@@ -9,6 +9,7 @@ from typing import Any
 
 from werkzeug.datastructures import Headers
 
+from tests.fakes.audit import FakeAudit
 from tests.fakes.control import FakeBridges, FakeControl, FakeTokens
 from tests.fakes.rules import FakeRules
 from tetherd.api.app import ApiSettings, create_app
@@ -60,6 +61,7 @@ class Api:
         self.tokens = FakeTokens()
         self.bridges = FakeBridges()
         self.rules = FakeRules(self.control)
+        self.audit = FakeAudit()
         self.stops = 0
         self.settings = ApiSettings(
             **{
@@ -73,7 +75,7 @@ class Api:
                 **settings,
             }
         )
-        self.app = create_app(self.control, self.tokens, self.bridges, self.rules, self.settings)
+        self.app = create_app(self.control, self.tokens, self.bridges, self.rules, self.audit, self.settings)
         self.owner = self.token(Role.OWNER)
 
     def token(self, role: Role, session_id: str | None = None, name: str | None = None) -> str:

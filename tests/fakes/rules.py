@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.fakes.control import NOON, FakeControl
-from tetherd.control import NotFound, RulesView
+from tetherd.control import NotFound
 from tetherd.domain.approval import Approval
 from tetherd.domain.explaining import Explanation, Replay, compare, explain
 from tetherd.domain.ids import Actor
@@ -12,6 +12,7 @@ from tetherd.domain.rule import Rule
 from tetherd.domain.ruling import Rules
 from tetherd.domain.session import Session
 from tetherd.errors import Rejected
+from tetherd.keepers import RulesView
 from tetherd.policyfile import parse_policy
 
 

@@ -24,10 +24,11 @@ from tetherd.api.route import PREFIX, Call, Route, Who, matches_id, shape_of
 from tetherd.api.settings import ApiSettings
 from tetherd.api.sse import Streams
 from tetherd.api.static import page
-from tetherd.control import Bridges, Control, RuleKeeper, Tokens
+from tetherd.control import Bridges, Control, Tokens
 from tetherd.domain.authority import Forbidden
 from tetherd.domain.ids import Actor, Principal, Role
 from tetherd.errors import Unavailable
+from tetherd.keepers import Audit, RuleKeeper
 from tetherd.schema import Query
 
 __all__ = ["ApiSettings", "create_app"]
@@ -46,12 +47,12 @@ class TooSlow(Unavailable):
 
 
 def create_app(
-    control: Control, tokens: Tokens, bridges: Bridges, rules: RuleKeeper, settings: ApiSettings
+    control: Control, tokens: Tokens, bridges: Bridges, rules: RuleKeeper, audit: Audit, settings: ApiSettings
 ) -> QuartTrio:
     """All of /api and the page at /, for TCP and for the control socket alike.
 
     The scope says where a request comes from (`tether.listener`, `tether.peer`: see server.py); one that does
-    not say is taken for TCP. The app reads and writes nothing but through `control`, `tokens`, `bridges` and `rules`.
+    not say is taken for TCP. The app reads and writes nothing but through the first five.
     """
     app = QuartTrio("tetherd.api", static_folder=None)
     app.asgi_http_class = TetherHTTPConnection
@@ -66,7 +67,7 @@ def create_app(
     handle_problems(app)
     streams = Streams(control, settings.stream_limit)
     for route in ROUTES:
-        endpoint = _Endpoint.of(route, control, tokens, bridges, rules, settings, streams)
+        endpoint = _Endpoint.of(route, control, tokens, bridges, rules, audit, settings, streams)
         _register(app, PREFIX + route.path, route.method, route.handler.__name__, endpoint.answer)
     _register(app, "/", "GET", "page", page)
 
@@ -108,6 +109,7 @@ class _Endpoint:
     tokens: Tokens
     bridges: Bridges
     rules: RuleKeeper
+    audit: Audit
     settings: ApiSettings
     streams: Streams
 
@@ -119,13 +121,14 @@ class _Endpoint:
         tokens: Tokens,
         bridges: Bridges,
         rules: RuleKeeper,
+        audit: Audit,
         settings: ApiSettings,
         streams: Streams,
     ) -> _Endpoint:
         shape = shape_of(route)
         body = None if shape.body is None else TypeAdapter(shape.body)
         gives = None if shape.answer is None or route.is_stream else TypeAdapter(shape.answer)
-        return cls(route, shape.query, body, gives, control, tokens, bridges, rules, settings, streams)
+        return cls(route, shape.query, body, gives, control, tokens, bridges, rules, audit, settings, streams)
 
     async def answer(self, **ids: str) -> Response:
         """The view. Nothing of the body is read before its sender is known."""
@@ -140,6 +143,7 @@ class _Endpoint:
             tokens=self.tokens,
             bridges=self.bridges,
             rules=self.rules,
+            audit=self.audit,
             settings=self.settings,
             streams=self.streams,
             request=request,

@@ -13,10 +13,11 @@ from quart import Request
 from tetherd.api.auth import Caller
 from tetherd.api.settings import ApiSettings
 from tetherd.api.sse import Streams
-from tetherd.control import Bridges, Control, GetSession, NotFound, RuleKeeper, SessionView, Tokens
+from tetherd.control import Bridges, Control, GetSession, NotFound, SessionView, Tokens
 from tetherd.domain.authority import may_see
 from tetherd.domain.ids import Actor, Role, SessionId
 from tetherd.errors import Rejected
+from tetherd.keepers import Audit, RuleKeeper
 from tetherd.schema import ID_PATTERNS
 
 PREFIX = "/api"
@@ -85,6 +86,7 @@ class Call:
     tokens: Tokens
     bridges: Bridges
     rules: RuleKeeper
+    audit: Audit
     settings: ApiSettings
     streams: Streams
     request: Request

@@ -6,12 +6,13 @@ from typing import Literal
 
 import trio
 
-from tetherd.control import ApprovalView, ListApprovals, NotFound, RulesView
+from tetherd.control import ApprovalView, ListApprovals, NotFound
 from tetherd.domain.approval import Approval
 from tetherd.domain.explaining import Explanation, Replay, compare, explain
 from tetherd.domain.ids import Actor, SessionId
 from tetherd.domain.rule import Rule
 from tetherd.domain.session import Session
+from tetherd.keepers import RulesView
 from tetherd.policyfile import load_policy
 from tetherd.runtime.links import resolved_files
 from tetherd.runtime.rulebook import RuleBook

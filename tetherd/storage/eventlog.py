@@ -24,6 +24,7 @@ from tetherd.domain.ids import RunId, SessionId
 from tetherd.domain.images import Image
 from tetherd.domain.session import Session
 from tetherd.plugin import JsonObject
+from tetherd.storage.audit import write_decisions
 from tetherd.storage.blobs import cut, made_whole, read_blob, write_blobs
 from tetherd.storage.database import Database
 from tetherd.storage.live import Live
@@ -340,6 +341,7 @@ def _write(db: Connection, encoded: _Encoded) -> tuple[Entry, ...]:
         told.append(Told(seq, encoded.at, event))
     write_session(db, append.session, told)
     write_details(db, session_id, told)
+    write_decisions(db, session_id, told)
     write_blobs(db, session_id, encoded.blobs)
     if append.progress is not None:
         _write_run(db, session_id, append, encoded.snapshot or "{}")

@@ -8,6 +8,7 @@ from sqlite3 import Connection
 
 from tetherd.control import NotFound
 from tetherd.domain.rule import Rule
+from tetherd.storage.chain import write_audit
 from tetherd.storage.database import Database
 
 _GOOD_POLICY = "good_policy"
@@ -37,7 +38,12 @@ class GrantStore:
         return await self._database.read(query)
 
     async def add(self, rule: Rule) -> None:
-        await self._database.write(lambda db: write_grant(db, rule))
+        def job(db: Connection) -> None:
+            write_grant(db, rule)
+            at = rule.made_at.isoformat() if rule.made_at else ""
+            write_audit(db, at, "rule_added", {"rule": rule.model_dump(mode="json")})
+
+        await self._database.write(job)
 
     async def end(self, rule_ids: Iterable[str], at: datetime, by: str) -> None:
         """Raises NotFound when there is no such grant; one that has ended stays as it is."""
@@ -47,6 +53,7 @@ class GrantStore:
             for rule_id in ids:
                 if db.execute("SELECT 1 FROM grants WHERE rule_id = ?", (rule_id,)).fetchone() is None:
                     raise NotFound(f"no grant {rule_id}")
+                write_audit(db, at.isoformat(), "rule_ended", {"rule_id": rule_id, "by": by})
                 db.execute(
                     "UPDATE grants SET ended_at = ?, ended_by = ? WHERE rule_id = ? AND ended_at IS NULL",
                     (at.isoformat(), by, rule_id),

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tetherd.api.problems import Invalid
 from tetherd.api.route import Call, Route, Who
-from tetherd.control import GetApproval, RulesView
+from tetherd.control import GetApproval
 from tetherd.domain.approval import Approval, ApprovalKind, FileShown
 from tetherd.domain.events import SessionCreated
 from tetherd.domain.explaining import Explanation, Replay
@@ -17,6 +17,7 @@ from tetherd.domain.ids import ApprovalId, RunId, SessionId
 from tetherd.domain.rule import Rule
 from tetherd.domain.session import Session, born
 from tetherd.errors import Misconfigured, Rejected
+from tetherd.keepers import RulesView
 from tetherd.ruleschema import CallToExplain, NewRule, RuleBody, RuleList, RulesTest
 
 
