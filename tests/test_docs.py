@@ -53,6 +53,13 @@ def test_links_between_our_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_the_tests_that_the_threat_model_names_are_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/threat-model.md").read_text())
+    assert len(named) >= 15
+    for file, name in named:
+        assert re.search(rf"^(?:async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE), f"{file}::{name}"
+
+
 def test_help_fits_eighty_columns() -> None:
     for name, parser in parsers():
         assert max(map(len, parser.format_help().splitlines())) <= 80, name

@@ -148,6 +148,8 @@ class ApprovalView:
     state: Literal["pending", "resolved", "withdrawn"]
     resolution: Resolution | None
     delivered: Literal["delivered", "moot"] | None
+    directory: str | None = None
+    """The session's."""
 
 
 @dataclass(frozen=True, slots=True)

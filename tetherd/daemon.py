@@ -37,14 +37,20 @@ from tetherd.errors import Misconfigured, Unavailable
 from tetherd.logconfig import configure_logging, get_logger
 from tetherd.metrics import Metrics
 from tetherd.plugin import AgentAdapter, adapter_names
+from tetherd.policyfile import NAME as POLICY_FILE
+from tetherd.runtime.anchor import note_head
 from tetherd.runtime.bridges import BridgeHost, BridgeWorld
 from tetherd.runtime.restart import Restart, run_with_restarts
+from tetherd.runtime.rulebook import RuleBook
+from tetherd.runtime.ruledesk import RuleDesk
 from tetherd.runtime.supervisor import SessionSupervisor
 from tetherd.runtime.world import World
 from tetherd.service import Service
+from tetherd.storage.audit import AuditStore
 from tetherd.storage.bridge_state import BridgeStore
 from tetherd.storage.database import open_database
 from tetherd.storage.eventlog import EventLog
+from tetherd.storage.grants import GrantStore
 from tetherd.storage.runs import RunStore
 from tetherd.storage.tokens import TokenStore
 from tetherd.storage.views import Views
@@ -102,12 +108,20 @@ async def run_daemon(
         tokens = await TokenStore.open(database, options.secrets)
         events = await EventLog.open(database)
         runs = RunStore(database)
+        rules = RuleBook(
+            GrantStore(database),
+            config.config_dir / POLICY_FILE,
+            own=_own_directories(config, environ),
+            newest=lambda: events.newest_at,
+        )
+        await rules.open()
         manager = await find_user_manager(environ)
         units = manager if isinstance(manager, UserManager) else None
         sandbox = await find_sandbox(environ, config.data_dir, units)
         host = ShimHost(config.data_dir, paths.runtime_dir(environ), daemon_epoch, units=units, sandbox=sandbox)
         world = World(
             log=events,
+            rules=rules,
             views=Views(database),
             runs=runs,
             agents=host,
@@ -120,7 +134,7 @@ async def run_daemon(
         url = f"http://localhost:{listening.port}"
         isolation = _isolation(manager, sandbox)
         log.info("agents are kept", kind=isolation.kind, missing="; ".join(isolation.missing) or "nothing")
-        describe = _describer(current, url, events, service, isolation, listening.warnings)
+        describe = _describer(current, url, events, rules, service, isolation, listening.warnings)
         supervisor = SessionSupervisor(world, describe, lambda: current.config.adapter)
         chats = BridgeHost(
             bridges,
@@ -136,7 +150,9 @@ async def run_daemon(
         metrics = Metrics(events.last_seq)
         database.on_commit.append(metrics.committed)
         scrape = partial(metrics.render, supervisor, chats)
-        app = create_app(supervisor, tokens, chats, _api_settings(current, options, listening, wishes, scrape))
+        keeper, audit = RuleDesk(rules, world.views), AuditStore(database)
+        api_settings = _api_settings(current, options, listening, wishes, scrape)
+        app = create_app(supervisor, tokens, chats, keeper, audit, api_settings)
         is_fresh = events.last_seq == 0
         async with wishes.heard(), trio.open_nursery() as services:
             servers_stop = trio.Event()
@@ -148,6 +164,7 @@ async def run_daemon(
                     services.start_soon(host.stop_unknown, run_id)
                 for warning in listening.warnings:
                     log.warning("settings", why=warning)
+                watching = await services.start(_watch, rules, supervisor, audit)
                 log.info("ready", url=url, data_dir=str(config.data_dir), pid=os.getpid())
                 service.ready()
                 async with chats.running(supervisor, config.bridges), trio.open_nursery() as ready:
@@ -158,6 +175,7 @@ async def run_daemon(
                     ready.start_soon(run_with_restarts, "metrics", count, Restart.PERMANENT)
                     await wishes.stop.wait()
                     ready.cancel_scope.cancel()
+                watching.cancel()
                 service.stopping()
                 log.info("stopping", keep_agents=options.keep_agents)
                 if not options.keep_agents:
@@ -203,6 +221,18 @@ async def _reload_forever(
             if waiting:
                 log.warning("these settings count from the next start on", settings=", ".join(waiting))
         service.ready()
+
+
+async def _watch(
+    rules: RuleBook,
+    supervisor: SessionSupervisor,
+    audit: AuditStore,
+    task_status: trio.TaskStatus[trio.CancelScope],
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(note_head, audit)
+        task_status.started(nursery.cancel_scope)
+        await rules.watch(supervisor.policy_changed)
 
 
 async def _serve(
@@ -283,6 +313,11 @@ def _api_settings(
     )
 
 
+def _own_directories(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What decides lies in these: an agent that reaches for them is always asked about."""
+    return tuple(str(path) for path in (config.config_dir, config.data_dir, paths.runtime_dir(environ)))
+
+
 def _isolation(manager: UserManager | NoUnits, sandbox: Sandbox) -> Isolation:
     boxless = (f"no sandbox: {sandbox.why_not}",) if sandbox.why_not else ()
     if isinstance(manager, UserManager):
@@ -295,6 +330,7 @@ def _describer(
     current: CurrentConfig,
     url: str,
     events: EventLog,
+    rules: RuleBook,
     service: Service,
     isolation: Isolation,
     warnings: tuple[str, ...],
@@ -313,7 +349,11 @@ def _describer(
             seq=events.last_seq,
             sessions=sessions,
             pending_approvals=pending_approvals,
-            warnings=(*current.config.warnings, *warnings),
+            warnings=(
+                *current.config.warnings,
+                *warnings,
+                *((f"the last good rules hold: {rules.fault}",) if rules.fault else ()),
+            ),
         )
 
     return describe

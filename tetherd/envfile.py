@@ -32,7 +32,7 @@ def read_env_file(path: Path, prefix: str) -> dict[str, Entry]:
     such lines are not ours.
     """
     entries: dict[str, Entry] = {}
-    for binding in parse_stream(io.StringIO(_text(path), newline="")):
+    for binding in parse_stream(io.StringIO(read_text(path), newline="")):
         blank = len(binding.original.string) - len(binding.original.string.lstrip())
         where = f"{path}, line {binding.original.line + binding.original.string[:blank].count(chr(10))}"
         if binding.error and prefix in binding.original.string:
@@ -44,7 +44,8 @@ def read_env_file(path: Path, prefix: str) -> dict[str, Entry]:
     return entries
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The file as text; empty when it is not there, or is no file. Raises Misconfigured."""
     try:
         # O_NONBLOCK: a named pipe would wait for a writer
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -7,14 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from tetherd.control import (
-    ApprovalView,
-    Outcome,
-    SessionView,
-)
-from tetherd.domain.approval import Approval, ApprovalKind, FileShown, Option, Resolution
+from tetherd.control import Outcome, SessionView
 from tetherd.domain.commands import STOP_GRACE_SECONDS
-from tetherd.domain.ids import ApprovalId, Frozen, RunId, SessionId
+from tetherd.domain.ids import Frozen, SessionId
 from tetherd.domain.images import MOST, Image
 from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
@@ -26,6 +21,7 @@ MAX_SEQ = 2**53 - 1
 ID_PATTERNS = {
     "session_id": r"^s-[0-9a-z]{12}$",
     "approval_id": r"^a-[0-9a-f]{12}$",
+    "rule_id": r"^[0-9a-z][0-9a-z.-]{0,63}$",
     "token_id": r"^[0-9A-Za-z_-]{1,64}$",
     "bridge": r"^[a-z][a-z0-9_]{0,31}$",
     "seq": r"^[0-9]{1,15}$",
@@ -151,7 +147,7 @@ class SessionBody(Session):
 
     @classmethod
     def of(cls, view: SessionView) -> Self:
-        return cls(**_members(view.session), **cls._place(view))
+        return cls(**members_of(view.session), **cls._place(view))
 
     @staticmethod
     def _place(view: SessionView) -> dict[str, Any]:
@@ -171,7 +167,7 @@ class CreatedSession(SessionBody):
 
     @classmethod
     def made(cls, view: SessionView, token: str) -> Self:
-        return cls(**_members(view.session), **cls._place(view), id=view.session.session_id, token=token)
+        return cls(**members_of(view.session), **cls._place(view), id=view.session.session_id, token=token)
 
 
 class SessionPage(Frozen):
@@ -231,90 +227,6 @@ class EnvelopeBody(Frozen):
     data: dict[str, JsonValue]
 
 
-# -- approvals ---------------------------------------------------------------------------------------------------
-
-
-class ApprovalsQuery(Query):
-    """Pending ones oldest first, closed ones newest first."""
-
-    state: Literal["pending", "closed"] = "pending"
-    session: SessionIdText | None = None
-    limit: Annotated[int, Field(ge=1, le=500)] = 200
-
-
-class ApprovalBody(Frozen):
-    """An approval and its fate. `digest` is over what is shown: send it back with the decision."""
-
-    approval_id: ApprovalId
-    run_id: RunId
-    request_id: str
-    kind: ApprovalKind
-    title: str
-    tool: str | None
-    tool_call_id: str | None
-    command: str | None
-    cwd: str | None
-    files: tuple[FileShown, ...]
-    options: tuple[Option, ...]
-    input: dict[str, JsonValue]
-    outlives_turn: bool
-    digest: str
-    session_id: SessionId
-    session_name: str
-    requested_seq: int
-    requested_at: datetime
-    state: Literal["pending", "resolved", "withdrawn"]
-    resolution: Resolution | None
-    delivered: Literal["delivered", "moot"] | None
-
-    @classmethod
-    def of(cls, view: ApprovalView) -> Self:
-        shown = _members(view.approval) | {"request_id": request_id_of(view.approval)}
-        return cls(
-            **shown,
-            digest=view.approval.digest(),
-            session_id=view.session_id,
-            session_name=view.session_name,
-            requested_seq=view.requested_seq,
-            requested_at=view.requested_at,
-            state=view.state,
-            resolution=view.resolution,
-            delivered=view.delivered,
-        )
-
-
-class ApprovalList(Frozen):
-    approvals: tuple[ApprovalBody, ...]
-
-
-class AnswerWords(Body):
-    choice: tuple[str, ...] = ()
-    text: Words | None = None
-
-
-class DecisionBody(Body):
-    """`answer`: an offered option's id or free words; ids of several options; or both, as an object."""
-
-    decision: Literal["approve", "reject"]
-    reason: Words | None = None
-    answer: Words | tuple[str, ...] | AnswerWords | None = None
-    updated_input: dict[str, JsonValue] | None = None
-    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
-
-
-class PermissionAnswer(Body):
-    """The short form: `request_id` is the agent's own or the approval's id."""
-
-    request_id: AgentsId
-    allow: bool
-    message: Words | None = None
-
-
-def request_id_of(approval: Approval) -> str:
-    """The agent's own id of it, or the approval's where the agent gave none."""
-    return approval.approval_id if approval.request_id.startswith(UNNAMED) else approval.request_id
-
-
 # -- problems -------------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +251,6 @@ class Problem(BaseModel):
     errors: tuple[Fault, ...] | None = None
 
 
-def _members(value: BaseModel) -> dict[str, Any]:
+def members_of(value: BaseModel) -> dict[str, Any]:
     """Its fields as they are: they were validated when it was made."""
     return {name: getattr(value, name) for name in type(value).model_fields}

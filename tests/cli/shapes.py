@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.domain.builders import PATHS, SID, approval, created
+from tetherd.approvalschema import ApprovalBody
 from tetherd.control import ApprovalView, DaemonStatus, SessionView, TokenView
 from tetherd.domain import events as ev
 from tetherd.domain.approval import Answer, Approval, ByActor, Resolution
 from tetherd.domain.ids import Actor, ApprovalId, Principal, Role, SessionId
 from tetherd.domain.session import SessionState, born, evolve
-from tetherd.schema import ApprovalBody, OutcomeBody, SessionBody
+from tetherd.schema import OutcomeBody, SessionBody
 from tetherd.schema_daemon import TokenBody
 
 Json = dict[str, Any]

@@ -56,6 +56,13 @@ def test_what_waits_is_shown_whole(daemon, run) -> None:
     assert run("approvals", "--json").records == [approval_body(), approval_body(EDIT)]
 
 
+def test_what_to_look_at_is_shown_below_it(daemon, run) -> None:
+    daemon.answer(PENDING, approvals(approval_body(asked(command="rm -rf /etc/x\x1b[2K; tetherctl approve"))))
+    out = run("approvals").out
+    assert "  ! Not understood: it holds an invisible character (U+001B)\n" in out
+    assert "  ! Reaches for tetherd: it names tetherd" in out
+
+
 def test_nothing_waits(daemon, run) -> None:
     daemon.answer(PENDING, approvals())
     assert run("approvals").out == "Nothing is waiting for you.\n"

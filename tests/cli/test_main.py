@@ -40,6 +40,14 @@ EVERY_CALL = [
     ("bridges",),
     ("bridges", "check", "telegram"),
     ("bridges", "pair", "telegram"),
+    ("audit", "list"),
+    ("audit", "export"),
+    ("audit", "verify"),
+    ("rules", "list"),
+    ("rules", "add", "allow", "Bash(make *)"),
+    ("rules", "remove", "g-1"),
+    ("rules", "test"),
+    ("rules", "explain", "make"),
     ("token", "create", "n"),
     ("token", "list"),
     ("token", "revoke", "t-1"),
@@ -62,9 +70,10 @@ COMMANDS = commands(build_parser())
 
 
 def test_every_command_is_called_in_these_tests() -> None:
-    called = {call[:2] if call[0] in ("token", "bridges") else call[:1] for call in EVERY_CALL}
+    called = {call[:2] if call[0] in ("token", "bridges", "rules", "audit") else call[:1] for call in EVERY_CALL}
     asked_of_systemd = {words for words in COMMANDS if words[0] == "service"}
-    assert {*COMMANDS} - called - asked_of_systemd == {("attach",), ("token",), ("version",)}
+    nothing = {("attach",), ("token",), ("audit",), ("rules",), ("version",)}
+    assert {*COMMANDS} - called - asked_of_systemd == nothing
 
 
 # -- help --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.domain.builders import APPROVE, NEXT_RUN, OWNER, PATHS, RUN, SID, approval, created, session_in
 from tetherd.domain import events as ev
+from tetherd.domain.rule import Effect, Rule
 from tetherd.domain.session import LIVE, TRANSITIONS, Session, SessionState, Usage, born, evolve
 
 S = SessionState
@@ -17,6 +18,7 @@ ASKED = approval()
 OTHER = approval("1")
 BY = {"kind": "circumstance", "cause": "interrupt"}
 
+RULE = Rule(rule_id="g-1", effect=Effect.ALLOW, tool="Bash")
 EVENTS: dict[str, ev.Event] = {
     "session_created": created(),
     "session_started": ev.SessionStarted(run_id=RUN, by=OWNER),
@@ -27,6 +29,7 @@ EVENTS: dict[str, ev.Event] = {
     "interrupt_requested": ev.InterruptRequested(by=OWNER),
     "stop_requested": ev.StopRequested(by=OWNER, grace_seconds=1.0),
     "approval_resolved": ev.ApprovalResolved(approval_id=ASKED.approval_id, answer=APPROVE, by=BY),
+    "rule_granted": ev.RuleGranted(approval_id=ASKED.approval_id, rule=RULE),
     "verdict_delivered": ev.VerdictDelivered(approval_id=ASKED.approval_id, outcome="delivered"),
     "mode_changed": ev.ModeChanged(mode="edits", by=OWNER),
     "agent_frozen": ev.AgentFrozen(by=OWNER),

@@ -19,6 +19,7 @@ from tetherd.domain.approval import Resolution
 from tetherd.domain.authority import Forbidden, may_see
 from tetherd.domain.decide import Closed, Context, create, decide
 from tetherd.domain.ids import Actor, ApprovalId, Principal, Role, RunId, SessionId
+from tetherd.domain.policy import Policy
 from tetherd.domain.session import Session
 from tetherd.errors import Rejected, Unavailable
 
@@ -65,7 +66,11 @@ class FakeControl:
         if isinstance(command, cmd.ConfirmPolled):
             command = self._with_ids(session, command)
         self._runs += 1
-        decision = decide(session, command, Context(run_id=RunId(f"r-{self._runs:012}"), closed=self._closed(command)))
+        decision = decide(
+            session,
+            command,
+            Context(run_id=RunId(f"r-{self._runs:012}"), closed=self._closed(command), policy=Policy(now=NOON)),
+        )
         seqs = self._append(decision.session, decision.events)
         if command.key is not None:
             self._keys[session.session_id, command.key] = seqs
@@ -171,7 +176,7 @@ class FakeControl:
             case ev.ApprovalRequested(approval=asked):
                 assert asked.approval_id not in self.approvals, "asked twice"
                 self.approvals[asked.approval_id] = ctl.ApprovalView(
-                    asked, session.session_id, session.name, seq, now, "pending", None, None
+                    asked, session.session_id, session.name, seq, now, "pending", None, None, session.directory
                 )
             case ev.ApprovalResolved(approval_id=which):
                 fate = Resolution(answer=event.answer, by=event.by, at=now)

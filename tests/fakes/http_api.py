@@ -9,7 +9,9 @@ from typing import Any
 
 from werkzeug.datastructures import Headers
 
+from tests.fakes.audit import FakeAudit
 from tests.fakes.control import FakeBridges, FakeControl, FakeTokens
+from tests.fakes.rules import FakeRules
 from tetherd.api.app import ApiSettings, create_app
 from tetherd.domain.ids import Role, SessionId
 from tetherd.metrics import Metrics
@@ -60,6 +62,8 @@ class Api:
         self.metrics = Metrics(0)
         self.tokens = FakeTokens()
         self.bridges = FakeBridges()
+        self.rules = FakeRules(self.control)
+        self.audit = FakeAudit()
         self.stops = 0
         self.settings = ApiSettings(
             **{
@@ -74,7 +78,7 @@ class Api:
                 **settings,
             }
         )
-        self.app = create_app(self.control, self.tokens, self.bridges, self.settings)
+        self.app = create_app(self.control, self.tokens, self.bridges, self.rules, self.audit, self.settings)
         self.owner = self.token(Role.OWNER)
 
     def token(self, role: Role, session_id: str | None = None, name: str | None = None) -> str:

@@ -29,6 +29,7 @@ from tetherd.control import Bridges, Control, Tokens
 from tetherd.domain.authority import Forbidden
 from tetherd.domain.ids import Actor, Principal, Role
 from tetherd.errors import Unavailable
+from tetherd.keepers import Audit, RuleKeeper
 from tetherd.schema import Query
 
 __all__ = ["ApiSettings", "create_app"]
@@ -46,11 +47,13 @@ class TooSlow(Unavailable):
     hint = "look at the present state before you try again"
 
 
-def create_app(control: Control, tokens: Tokens, bridges: Bridges, settings: ApiSettings) -> QuartTrio:
+def create_app(
+    control: Control, tokens: Tokens, bridges: Bridges, rules: RuleKeeper, audit: Audit, settings: ApiSettings
+) -> QuartTrio:
     """All of /api and the page at /, for TCP and for the control socket alike.
 
     The scope says where a request comes from (`tether.listener`, `tether.peer`: see server.py); one that does
-    not say is taken for TCP. The app reads and writes nothing but through `control`, `tokens` and `bridges`.
+    not say is taken for TCP. The app reads and writes nothing but through the first five.
     """
     app = QuartTrio("tetherd.api", static_folder=None)
     app.asgi_http_class = TetherHTTPConnection
@@ -65,10 +68,10 @@ def create_app(control: Control, tokens: Tokens, bridges: Bridges, settings: Api
     handle_problems(app)
     streams = Streams(control, settings.stream_limit)
     for route in ROUTES:
-        endpoint = _Endpoint.of(route, control, tokens, bridges, settings, streams)
+        endpoint = _Endpoint.of(route, control, tokens, bridges, rules, audit, settings, streams)
         _register(app, PREFIX + route.path, route.method, route.handler.__name__, endpoint.answer)
     _register(app, "/", "GET", "page", page)
-    scrape = _Endpoint.of(METRICS, control, tokens, bridges, settings, streams)
+    scrape = _Endpoint.of(METRICS, control, tokens, bridges, rules, audit, settings, streams)
     _register(app, METRICS.path, METRICS.method, METRICS.handler.__name__, scrape.answer)
 
     async def check_boundary() -> None:
@@ -108,6 +111,8 @@ class _Endpoint:
     control: Control
     tokens: Tokens
     bridges: Bridges
+    rules: RuleKeeper
+    audit: Audit
     settings: ApiSettings
     streams: Streams
 
@@ -118,13 +123,15 @@ class _Endpoint:
         control: Control,
         tokens: Tokens,
         bridges: Bridges,
+        rules: RuleKeeper,
+        audit: Audit,
         settings: ApiSettings,
         streams: Streams,
     ) -> _Endpoint:
         shape = shape_of(route)
         body = None if shape.body is None else TypeAdapter(shape.body)
         gives = None if shape.answer in (None, Response) or route.is_stream else TypeAdapter(shape.answer)
-        return cls(route, shape.query, body, gives, control, tokens, bridges, settings, streams)
+        return cls(route, shape.query, body, gives, control, tokens, bridges, rules, audit, settings, streams)
 
     async def answer(self, **ids: str) -> Response:
         """The view. Nothing of the body is read before its sender is known."""
@@ -138,6 +145,8 @@ class _Endpoint:
             control=self.control,
             tokens=self.tokens,
             bridges=self.bridges,
+            rules=self.rules,
+            audit=self.audit,
             settings=self.settings,
             streams=self.streams,
             request=request,

@@ -14,7 +14,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from tetherd.api.problems import MEDIA_TYPE, phrase
 from tetherd.api.route import MAX_KEY, PREFIX, Call, Route, Shape, Who, shape_of
-from tetherd.api.routes import approvals, bridges, events, sessions, system
+from tetherd.api.routes import approvals, audit, bridges, events, rules, sessions, system
 from tetherd.control import Delta
 from tetherd.domain.events import Event
 from tetherd.schema import ID_PATTERNS, EnvelopeBody, Problem
@@ -38,6 +38,8 @@ ROUTES: tuple[Route, ...] = (
     *events.ROUTES,
     *approvals.ROUTES,
     *bridges.ROUTES,
+    *rules.ROUTES,
+    *audit.ROUTES,
 )
 """The whole API: what is registered, and what is described."""
 

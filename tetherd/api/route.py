@@ -17,6 +17,7 @@ from tetherd.control import Bridges, Control, GetSession, NotFound, SessionView,
 from tetherd.domain.authority import may_see
 from tetherd.domain.ids import Actor, Role, SessionId
 from tetherd.errors import Rejected
+from tetherd.keepers import Audit, RuleKeeper
 from tetherd.schema import ID_PATTERNS
 
 PREFIX = "/api"
@@ -84,6 +85,8 @@ class Call:
     control: Control
     tokens: Tokens
     bridges: Bridges
+    rules: RuleKeeper
+    audit: Audit
     settings: ApiSettings
     streams: Streams
     request: Request

@@ -49,6 +49,7 @@ class Transcript:
             "approval_requested": self._requested,
             "approval_resolved": self._resolved,
             "approval_withdrawn": self._withdrawn,
+            "rule_granted": self._granted,
             "turn_completed": self._turn_completed,
             "notice_raised": self._notice,
             "run_ended": self._run_ended,
@@ -162,6 +163,11 @@ class Transcript:
     def _withdrawn(self, event: Json) -> None:
         self.waiting.pop(event["approval_id"], None)
         self._say(f"-- {event['approval_id']} withdrawn by the agent")
+
+    def _granted(self, event: Json) -> None:
+        rule = event["rule"]
+        what = f"exactly {rule['exact']!r}" if rule["exact"] is not None else rule["tool"]
+        self._say(f"-- rule {rule['rule_id']}: {rule['effect']} {what}")
 
     def _turn_completed(self, event: Json) -> None:
         detail = f": {event['detail']}" if event.get("detail") else ""

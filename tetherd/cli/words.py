@@ -81,7 +81,7 @@ def digest_of(approval: Json) -> str:
 
 
 def show_approval(terminal: Terminal, approval: Json) -> None:
-    """Everything that an answer answers: all that digest_of() covers, whole and uncut."""
+    """Everything that an answer answers: all that digest_of() covers, whole and uncut, and what to look at in it."""
     terminal.line(Styled("you", approval["approval_id"]), f"  {approval['kind']}: {approval['title']}")
     if approval["cwd"] is not None:
         terminal.line(f"  in {approval['cwd']}")
@@ -91,6 +91,8 @@ def show_approval(terminal: Terminal, approval: Json) -> None:
         terminal.line(Styled("bold", f"  {file['path']}"))
         show_diff(terminal, file["diff"], "    ")
     show_input(terminal, approval["input"])
+    for found in approval.get("evidence", ()):  # an event of the log has none: it is found when it is shown
+        terminal.line(Styled("bad", "  ! "), found["says"])
     for option in approval["options"]:
         about = f"  ({option['description']})" if option["description"] else ""
         terminal.line(f"  --choice {option['option_id']}  {option['label']}{about}")

@@ -11,6 +11,7 @@ from tetherd.domain.ids import Actor, ApprovalId, InputId, RunId, SessionId
 from tetherd.domain.images import Image
 from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
+from tetherd.domain.rule import Wanted
 
 STOP_GRACE_SECONDS = 1.5
 """Who says stop wants to see it stopped: with the killing it takes less than two seconds, whatever the agent does."""
@@ -69,11 +70,12 @@ class SendInput(_ToSession):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerApproval(_ToSession):
-    """`digest` is that of what the person saw, where the surface knows it."""
+    """`digest` is that of what the person saw, where the surface knows it; `always` asks for a rule as well."""
 
     approval_id: ApprovalId
     answer: Answer
     digest: str | None = None
+    always: Wanted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

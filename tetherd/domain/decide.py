@@ -26,7 +26,9 @@ from tetherd.domain.approval import (
 from tetherd.domain.authority import require_authority
 from tetherd.domain.changes import changed
 from tetherd.domain.draft import Decision, Draft
+from tetherd.domain.grants import CannotGrant, grant_for
 from tetherd.domain.ids import Actor, RunId, approval_id_for
+from tetherd.domain.modes import Mode
 from tetherd.domain.policy import NO_POLICY, Pass, Policy, Refuse, judge
 from tetherd.domain.session import Session, SessionState, born
 from tetherd.errors import Rejected
@@ -64,8 +66,22 @@ class WrongState(Rejected):
         return {"state": self.state.value}
 
 
-def create(command: cmd.CreateSession) -> Decision:
-    """The first event of a session. Raises NoAgentToLimit."""
+class NoGoodPolicy(Rejected):
+    """Nobody knows what must be denied, so nothing passes by itself."""
+
+    code = "no_good_policy"
+    hint = "tetherctl status says what is wrong with the policy file"
+
+
+def require_policy_for(mode: Mode, policy: Policy) -> None:
+    """Raise NoGoodPolicy for a mode that lets everything pass, while no policy could ever be read."""
+    if mode is Mode.AUTO and not policy.is_good:
+        raise NoGoodPolicy("mode auto needs a policy that can be read")
+
+
+def create(command: cmd.CreateSession, policy: Policy = NO_POLICY) -> Decision:
+    """The first event of a session. Raises NoAgentToLimit or NoGoodPolicy."""
+    require_policy_for(command.mode, policy)
     if command.external:
         command.limits.require_none()
     event = ev.SessionCreated(
@@ -134,6 +150,8 @@ def _command(draft: Draft, command: cmd.Command, context: Context) -> None:
             draft.emit(ev.SessionResumed(run_id=context.run_id, by=by, vendor_session_id=session.vendor_session_id))
             _launch(draft)
         case cmd.RenameSession() | cmd.SetMode() | cmd.SetFrozen():
+            if isinstance(command, cmd.SetMode) and command.mode is not session.mode:
+                require_policy_for(command.mode, context.policy)
             for event in changed(session, command):
                 draft.emit(event)
         case cmd.DeleteSession():
@@ -191,6 +209,11 @@ def _answer(draft: Draft, command: cmd.AnswerApproval, context: Context) -> None
     offered = {option.option_id for option in approval.options_for(command.answer.decision)}
     if not offered.issuperset(command.answer.choice):
         raise NotAChoice(f"approval {command.approval_id} offers {sorted(offered) or 'no options'} for that")
+    if command.always is not None:
+        if command.answer.decision != "approve":
+            raise CannotGrant("only an approval can be for always")
+        rule = grant_for(approval, draft.session, command.always, command.by, context.policy)
+        draft.emit(ev.RuleGranted(approval_id=approval.approval_id, rule=rule))
     draft.resolve(approval, command.answer, by)
     draft.deliver_next()
 

@@ -18,6 +18,7 @@ from tetherd.domain.ids import Actor, ApprovalId, Frozen, InputId, RunId, Sessio
 from tetherd.domain.images import ImageRef
 from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
+from tetherd.domain.rule import Rule
 
 
 class Fact(Frozen):
@@ -109,6 +110,14 @@ class ApprovalResolved(Fact):
     approval_id: ApprovalId
     answer: Answer | None
     by: By
+
+
+class RuleGranted(Fact):
+    """A person answered "always": the rule that came of it, as it holds from now on."""
+
+    type: Literal["rule_granted"] = "rule_granted"
+    approval_id: ApprovalId
+    rule: Rule
 
 
 class VerdictDelivered(Fact):
@@ -297,6 +306,7 @@ Event = TypeAliasType(
         | InterruptRequested
         | StopRequested
         | ApprovalResolved
+        | RuleGranted
         | VerdictDelivered
         | ModeChanged
         | AgentFrozen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -9,6 +11,9 @@ from pydantic import AwareDatetime, model_validator
 
 from tetherd.domain.ids import Actor, Asker, Frozen, SessionId
 from tetherd.domain.patterns import ToolPattern
+
+Scope = Literal["session", "project", "everywhere"]
+"""How far an "always" reaches."""
 
 
 class Effect(StrEnum):
@@ -71,3 +76,12 @@ class Rule(Frozen):
     @property
     def origin(self) -> str:
         return f"policy.toml line {self.line}" if self.line else f"grant {self.rule_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person asks for. `tool` is a pattern of their own instead of the proposal; `lasts` None is for good."""
+
+    scope: Scope
+    lasts: timedelta | None = None
+    tool: str | None = None

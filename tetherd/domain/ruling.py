@@ -65,19 +65,19 @@ class Rules:
             self._loudest(self._shelves.about(call, unit, where.directory), call, unit, where) for unit in call.units
         ]
         found = [*whole[:1], *(finding for some in findings for finding in some[:1])]
-        if denied := next((one for one in found if _says(one, Effect.DENY) and one.match is Match.YES), None):
-            return _by(denied, findings)
-        if asked := next((one for one in found if _says(one, Effect.DENY, Effect.ASK)), None):
-            return _by(asked, findings)
-        if exact := next((one for one in whole if one.rule and one.rule.exact is not None), None):
-            return _by(exact, findings)
-        return self._allowed(call, whole, findings)
-
-    def _allowed(self, call: Call, whole: Sequence[Finding], findings: Sequence[Sequence[Finding]]) -> Ruling:
-        """Nothing speaks against it: is all of it allowed?"""
         shown = tuple(
             some[0] if some else Finding(unit, None, Match.NO) for unit, some in zip(call.units, findings, strict=True)
         )
+        if denied := next((one for one in found if _says(one, Effect.DENY) and one.match is Match.YES), None):
+            return _by(denied, shown)
+        if asked := next((one for one in found if _says(one, Effect.DENY, Effect.ASK)), None):
+            return _by(asked, shown)
+        if exact := next((one for one in whole if one.rule and one.rule.exact is not None), None):
+            return _by(exact, shown)
+        return self._allowed(call, whole, shown)
+
+    def _allowed(self, call: Call, whole: Sequence[Finding], shown: tuple[Finding, ...]) -> Ruling:
+        """Nothing speaks against it: is all of it allowed?"""
         allowed = [one for one in shown if one.rule] or list(whole)
         if not allowed:
             return Ruling(None, "no rule speaks of it", findings=shown)
@@ -146,10 +146,9 @@ def _says(finding: Finding, *effects: Effect) -> bool:
     return finding.rule is not None and finding.rule.effect in effects
 
 
-def _by(finding: Finding, findings: Sequence[Sequence[Finding]]) -> Ruling:
+def _by(finding: Finding, shown: tuple[Finding, ...]) -> Ruling:
     rule = finding.rule
     assert rule is not None
-    shown = tuple(some[0] for some in findings if some)
     if finding.match is Match.YES:
         return Ruling(rule.effect, f"{rule.origin}: {rule}", rule, shown)
     return Ruling(Effect.ASK, f"{finding.unit.shown} may be what {rule.origin} speaks of: {rule}", rule, shown)

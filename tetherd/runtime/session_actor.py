@@ -19,6 +19,7 @@ from tetherd.domain.decide import Closed, Context, create, decide
 from tetherd.domain.draft import Decision
 from tetherd.domain.ids import ApprovalId, InputId
 from tetherd.domain.images import Image
+from tetherd.domain.policy import Policy
 from tetherd.domain.session import Session, SessionState
 from tetherd.errors import Misconfigured, Rejected, Unavailable
 from tetherd.logconfig import get_logger
@@ -26,6 +27,7 @@ from tetherd.plugin import Launch, TextDelta
 from tetherd.runtime.active_run import ActiveRun
 from tetherd.runtime.inbox import ActorGone, Inbox, Slot
 from tetherd.runtime.operators_log import log_events
+from tetherd.runtime.links import resolved_files
 from tetherd.runtime.run_driver import Acked, CaughtUp, Gone, Heard, RunDriver, RunReport
 from tetherd.runtime.world import World
 from tetherd.storage.eventlog import Append, Frame
@@ -44,7 +46,8 @@ class _Overdue:
     turn: int
 
 
-_Item = cmd.Command | RunReport | _Overdue
+_Report = RunReport | _Overdue | cmd.PolicyChanged
+_Item = cmd.Command | _Report
 _Slot = Slot[_Item, Outcome | None]
 
 
@@ -75,6 +78,10 @@ class SessionActor:
         assert outcome is not None
         return outcome
 
+    def policy_changed(self, fault: str | None) -> None:
+        """Other rules hold from now on; what waits is judged anew in its turn."""
+        self._inbox.report(cmd.PolicyChanged(fault))
+
     async def run(self) -> None:
         """Until the session has ended and nobody waits; `picked_up` is set once its state is true again."""
         try:
@@ -100,7 +107,7 @@ class SessionActor:
 
     async def _handle(self, slot: _Slot) -> None:
         item = slot.item
-        if isinstance(item, Heard | Acked | CaughtUp | Gone | _Overdue):
+        if isinstance(item, Heard | Acked | CaughtUp | Gone | _Overdue | cmd.PolicyChanged):
             await self._insist(item)
             slot.answer(None)
             return
@@ -128,9 +135,16 @@ class SessionActor:
         closed: Closed | None = None
         if isinstance(command, cmd.AnswerApproval) and self.session.open_approval(command.approval_id) is None:
             closed = await self._world.views.closed_approval(self.session.session_id, command.approval_id)
-        return Context(run_id=self._world.fresh_run_id(), closed=closed)
+        policy = await self._policy(command.events if isinstance(command, cmd.PushEvents) else ())
+        return Context(run_id=self._world.fresh_run_id(), closed=closed, policy=policy)
 
-    async def _insist(self, report: RunReport | _Overdue) -> None:
+    async def _policy(self, events: Sequence[ev.Event]) -> Policy:
+        """What to judge by now; files of what these events ask, and of what waits, are looked up."""
+        asked = [event.approval for event in events if isinstance(event, ev.ApprovalRequested)]
+        files = await resolved_files((*asked, *self.session.open_approvals), self.session.directory)
+        return await self._world.rules.policy(files)
+
+    async def _insist(self, report: _Report) -> None:
         """A report is a fact: while the log cannot take it (a full disk) it waits here, and commands go on."""
         while True:
             try:
@@ -149,31 +163,35 @@ class SessionActor:
                 return
             await self._handle(slot)
 
-    async def _absorb(self, report: RunReport | _Overdue) -> None:
+    async def _absorb(self, report: _Report) -> None:
         run = self._run
         match report:
             case Heard(chunk=chunk) if run is not None:
                 fed = run.feed(chunk)
                 self._world.log.publish([self._delta(delta) for delta in fed.deltas])
                 if fed.events or fed.frames or run.should_write():
-                    await self._commit(self._follow(cmd.AgentSaid(tuple(fed.events))), owed=fed.frames, heard=True)
+                    decision = await self._follow(cmd.AgentSaid(tuple(fed.events)))
+                    await self._commit(decision, owed=fed.frames, heard=True)
             case Acked(outbox_seqs=seqs) if run is not None:
                 about = [run.unsettled[seq] for seq in seqs if seq in run.unsettled]
                 inputs = tuple(InputId(one.ref) for one in about if one.kind == "input" and one.ref)
                 verdicts = tuple(ApprovalId(one.ref) for one in about if one.kind == "verdict" and one.ref)
-                await self._commit(self._follow(cmd.Acknowledged(inputs, verdicts)), acknowledged=seqs, urgent=True)
+                decision = await self._follow(cmd.Acknowledged(inputs, verdicts))
+                await self._commit(decision, acknowledged=seqs, urgent=True)
                 for seq in seqs:
                     run.unsettled.pop(seq, None)
             case Gone(stopped=stopped):
                 last = run.finish() if run else ()
-                await self._commit(self._follow(cmd.AgentSaid(last), stopped), urgent=True)
+                await self._commit(await self._follow(cmd.AgentSaid(tuple(last)), stopped), urgent=True)
                 self._world.conversations.close(self.session.session_id)
                 self._run = self._driver = None
                 self._caught_up()
             case CaughtUp():
                 self._caught_up()
             case _Overdue(turn=turn) if turn == self.session.turns:
-                await self._commit(self._follow(cmd.InterruptOverdue()))
+                await self._commit(await self._follow(cmd.InterruptOverdue()))
+            case cmd.PolicyChanged():
+                await self._commit(await self._follow(report), urgent=True)
             case _:
                 pass
 
@@ -181,11 +199,13 @@ class SessionActor:
         self._catching_up = False
         self.picked_up.set()
 
-    def _follow(self, *reports: cmd.Report) -> Decision:
+    async def _follow(self, *reports: cmd.Report) -> Decision:
         """What follows from reports, one after the other, as one decision."""
         session, events, effects = self.session, list[ev.Event](), list[fx.Effect]()
+        asked = [event for report in reports if isinstance(report, cmd.AgentSaid) for event in report.events]
+        policy = await self._policy(asked)
         for report in reports:
-            decision = decide(session, report, Context(run_id=self._world.fresh_run_id()))
+            decision = decide(session, report, Context(run_id=self._world.fresh_run_id(), policy=policy))
             session = decision.session
             events += decision.events
             effects += decision.effects
@@ -234,6 +254,9 @@ class SessionActor:
             raise
         was_frozen, self.session = self.session.frozen, decision.session
         log_events(self.session.session_id, events)
+        for event in decision.events:
+            if isinstance(event, ev.RuleGranted):
+                self._world.rules.granted(event.rule)
         self._remember_prompts(decision)
         if run:
             run.committed(frames)
@@ -362,9 +385,9 @@ class SessionActor:
             self._watch_interrupt()
 
 
-def created(command: cmd.CreateSession) -> Append:
+def created(command: cmd.CreateSession, policy: Policy) -> Append:
     """The first append of a session."""
-    decision = create(command)
+    decision = create(command, policy)
     return Append(session=decision.session, events=decision.events, key=command.key, urgent=True)
 
 

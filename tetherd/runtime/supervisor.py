@@ -98,6 +98,11 @@ class SessionSupervisor:
             log.warning("some sessions are still catching up; their decisions wait for it")
         self._ready = True
 
+    async def policy_changed(self) -> None:
+        """Other rules hold: every session that is awake judges anew what waits."""
+        for actor in list(self._actors.values()):
+            actor.policy_changed(self._world.rules.fault)
+
     async def stop_all(self) -> None:
         """Stop every agent of ours, all at once; bounded."""
         with trio.move_on_after(STOP_ALL_SECONDS):
@@ -157,7 +162,7 @@ class SessionSupervisor:
             if command.key is not None and (before := await self._world.log.earlier_creation(command.key)):
                 view = await self._world.views.session(before[0])
                 return Outcome(view.session, before[1], repeated=True)
-            append = created(command)
+            append = created(command, await self._world.rules.policy())
             entries = await self._world.log.append(append)
         return Outcome(append.session, tuple(entry.seq for entry in entries))
 
@@ -237,6 +242,7 @@ class SessionSupervisor:
         try:
             for run_id in await self._world.runs.runs_of(session_id):
                 await self._world.agents.forget(run_id)
+            await self._world.rules.session_deleted(session_id)
             await self._world.log.delete_session(session_id)
         finally:
             self._leaving.discard(session_id)

@@ -18,6 +18,7 @@ from tetherd.errors import Misconfigured, Rejected
 from tetherd.plugin import AgentAdapter, Launch, LaunchSpec, profile_of, takes_images
 from tetherd.runtime.agent_host import AgentHost
 from tetherd.runtime.conversations import Conversations
+from tetherd.runtime.rulebook import RuleBook
 from tetherd.storage.eventlog import EventLog
 from tetherd.storage.runs import RunStore
 from tetherd.storage.views import Views
@@ -78,6 +79,7 @@ class World:
     runs: RunStore
     agents: AgentHost
     adapters: Mapping[str, AgentAdapter]
+    rules: RuleBook
     trust: Trust = field(default_factory=lambda: Trust(()))
     conversations: Conversations = field(default_factory=Conversations)
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -24,6 +24,7 @@ from tetherd.domain.ids import RunId, SessionId
 from tetherd.domain.images import Image
 from tetherd.domain.session import Session
 from tetherd.plugin import JsonObject
+from tetherd.storage.audit import write_decisions
 from tetherd.storage.blobs import cut, made_whole, read_blob, write_blobs
 from tetherd.storage.database import Database
 from tetherd.storage.live import Live
@@ -99,9 +100,13 @@ class _Encoded:
 class EventLog:
     """One global order of all that ever happened."""
 
-    def __init__(self, database: Database, epoch: str, last_seq: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, epoch: str, last_seq: int, newest_at: datetime | None, now: Callable[[], datetime]
+    ) -> None:
         self.epoch = epoch
         self.last_seq = last_seq
+        self.newest_at = newest_at
+        """When the newest entry was written; None while there is none."""
         self._database = database
         self._now = now
         self._ring: deque[Entry] = deque()
@@ -114,11 +119,12 @@ class EventLog:
 
     @classmethod
     async def open(cls, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> EventLog:
-        def newest(db: Connection) -> int:
+        def newest(db: Connection) -> tuple[int, datetime | None]:
             row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-            return int(row[0]) if row else 0
+            last = db.execute("SELECT at FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+            return int(row[0]) if row else 0, datetime.fromisoformat(last[0]) if last else None
 
-        return cls(database, await database.log_epoch(), await database.read(newest), now)
+        return cls(database, await database.log_epoch(), *await database.read(newest), now)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -158,6 +164,7 @@ class EventLog:
                 self._ring_bytes -= len(oldest.body)
                 self._ring_after = oldest.seq
             self.last_seq = entries[-1].seq
+            self.newest_at = datetime.fromisoformat(entries[-1].at)
             self._live.logged(append.session.session_id, append.events)
             self._ring_bell()
 
@@ -334,6 +341,7 @@ def _write(db: Connection, encoded: _Encoded) -> tuple[Entry, ...]:
         told.append(Told(seq, encoded.at, event))
     write_session(db, append.session, told)
     write_details(db, session_id, told)
+    write_decisions(db, session_id, told)
     write_blobs(db, session_id, encoded.blobs)
     if append.progress is not None:
         _write_run(db, session_id, append, encoded.snapshot or "{}")

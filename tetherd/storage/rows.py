@@ -11,6 +11,7 @@ from tetherd.domain import events as ev
 from tetherd.domain.approval import Resolution
 from tetherd.domain.ids import SessionId
 from tetherd.domain.session import Session, born, evolve
+from tetherd.storage.grants import write_grant
 
 VIEWS = ("sessions", "approvals", "inputs")
 
@@ -56,6 +57,8 @@ def write_details(db: Connection, session_id: SessionId, told: Iterable[Told]) -
                     "UPDATE approvals SET state = 'resolved', closed_seq = ?, resolution = ? WHERE approval_id = ?",
                     (one.seq, fate.model_dump_json(), approval_id),
                 )
+            case ev.RuleGranted(rule=rule):
+                write_grant(db, rule)
             case ev.ApprovalWithdrawn(approval_id=approval_id):
                 db.execute(
                     "UPDATE approvals SET state = 'withdrawn', closed_seq = ? WHERE approval_id = ?",

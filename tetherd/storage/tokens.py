@@ -11,6 +11,7 @@ from sqlite3 import Connection
 
 from tetherd.control import NotFound, TokenView
 from tetherd.domain.ids import Actor, Principal, Role, SessionId
+from tetherd.storage.chain import write_audit
 from tetherd.storage.database import Database
 
 _COLUMNS = "token_id, name, role, session_id, created_at, revoked_at"
@@ -42,7 +43,13 @@ class TokenStore:
         digest = _hash(secret)
         view = TokenView(f"t-{secrets.token_hex(4)}", name, role, session_id, datetime.now(UTC), None)
         row = (view.token_id, name, role.value, session_id, digest, view.created_at.isoformat(), None)
-        await self._database.write(lambda db: db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?)", row))
+        about = {"token_id": view.token_id, "name": name, "role": role.value, "session_id": session_id}
+
+        def job(db: Connection) -> None:
+            db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            write_audit(db, view.created_at.isoformat(), "token_created", about | {"by": by.model_dump(mode="json")})
+
+        await self._database.write(job)
         self._principals[digest] = _principal(view)
         self._digests[view.token_id] = digest
         return view, secret
@@ -61,6 +68,7 @@ class TokenStore:
             row = db.execute(f"SELECT {_COLUMNS} FROM tokens WHERE token_id = ?", (token_id,)).fetchone()
             if row is None:
                 raise NotFound(f"no token {token_id}")
+            write_audit(db, now, "token_revoked", {"token_id": token_id})
             return _view(row)
 
         view = await self._database.write(job)

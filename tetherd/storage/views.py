@@ -21,7 +21,8 @@ from tetherd.storage.rows import rebuild
 
 _SESSION = "SELECT snapshot, created_at, updated_at, first_seq, last_seq FROM sessions"
 _APPROVAL = (
-    "SELECT a.approval, a.session_id, s.name, a.requested_seq, a.requested_at, a.state, a.resolution, a.delivered"
+    "SELECT a.approval, a.session_id, s.name, a.requested_seq, a.requested_at, a.state, a.resolution, a.delivered,"
+    " json_extract(s.snapshot, '$.directory')"
     " FROM approvals a JOIN sessions s USING (session_id)"
 )
 
@@ -198,7 +199,7 @@ def _session(row: tuple[str, str, str, int, int]) -> SessionView:
 
 
 def _approval(row: tuple[Any, ...]) -> ApprovalView:
-    approval, session_id, name, seq, at, state, resolution, delivered = row
+    approval, session_id, name, seq, at, state, resolution, delivered, directory = row
     return ApprovalView(
         Approval.model_validate_json(approval),
         session_id,
@@ -208,6 +209,7 @@ def _approval(row: tuple[Any, ...]) -> ApprovalView:
         state,
         _resolution(resolution),
         delivered,
+        directory,
     )
 
 

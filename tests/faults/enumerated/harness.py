@@ -28,10 +28,12 @@ from tetherd.domain.approval import Answer, Approval
 from tetherd.domain.ids import Actor, InputId, Principal, Role, RunId, SessionId, Surface
 from tetherd.domain.session import Session
 from tetherd.errors import Rejected, Unavailable
+from tetherd.runtime.rulebook import RuleBook
 from tetherd.runtime.supervisor import SessionSupervisor
 from tetherd.runtime.world import World
 from tetherd.storage.database import Database, open_database
 from tetherd.storage.eventlog import Append, EventLog
+from tetherd.storage.grants import GrantStore
 from tetherd.storage.runs import RunStore
 from tetherd.storage.views import Views
 
@@ -134,8 +136,11 @@ class Lab:
                 _mine(database, bomb)
                 log = await EventLog.open(database, now)
                 _watched(log, bomb)
+                rules = RuleBook(GrantStore(database), self.path / "policy.toml", newest=lambda: log.newest_at, now=now)
+                await rules.open()
                 world = World(
                     log=log,
+                    rules=rules,
                     views=Views(database),
                     runs=RunStore(database),
                     agents=FakeHost(self.machine, bomb.point, self.chance),

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from tetherd.api.route import Call, Route
+from tetherd.approvalschema import (
+    AnswerWords,
+    ApprovalBody,
+    ApprovalList,
+    ApprovalsQuery,
+    DecisionBody,
+    PermissionAnswer,
+)
 from tetherd.control import ApprovalView, GetApproval, ListApprovals, NotFound
 from tetherd.domain.approval import Answer, Approval
 from tetherd.domain.authority import may_see
 from tetherd.domain.commands import AnswerApproval
 from tetherd.domain.ids import ApprovalId, SessionId, approval_id_for
-from tetherd.schema import AnswerWords, ApprovalBody, ApprovalList, ApprovalsQuery, DecisionBody, PermissionAnswer
+from tetherd.domain.rule import Wanted
 
 
 async def list_approvals(call: Call, query: ApprovalsQuery) -> ApprovalList:
@@ -31,7 +39,7 @@ async def decide_approval(call: Call, approval_id: ApprovalId, body: DecisionBod
     answer = Answer(
         decision=body.decision, reason=body.reason, choice=choice, text=text, updated_input=body.updated_input
     )
-    return await _answer(call, view, answer, body.digest)
+    return await _answer(call, view, answer, body.digest, body.always)
 
 
 async def answer_permission(call: Call, session_id: SessionId, body: PermissionAnswer) -> ApprovalBody:
@@ -64,7 +72,9 @@ async def _named(call: Call, session_id: SessionId, request_id: str) -> Approval
     raise NotFound(f"session {session_id} asked nothing that is called {request_id}")
 
 
-async def _answer(call: Call, view: ApprovalView, answer: Answer, digest: str | None) -> ApprovalBody:
+async def _answer(
+    call: Call, view: ApprovalView, answer: Answer, digest: str | None, always: Wanted | None = None
+) -> ApprovalBody:
     approval_id = view.approval.approval_id
     await call.control.submit(
         AnswerApproval(
@@ -73,6 +83,7 @@ async def _answer(call: Call, view: ApprovalView, answer: Answer, digest: str | 
             approval_id=approval_id,
             answer=answer,
             digest=digest,
+            always=always,
             key=call.key_for(AnswerApproval, approval_id),
         )
     )

@@ -13,13 +13,14 @@ from tetherd.api.ingest import POLLED, ingest, polled
 from tetherd.api.problems import Invalid
 from tetherd.api.route import Call, Route
 from tetherd.api.vocabulary import PollAnswer, PolledType, PollQuery, Push, PushAnswer, PushedBatch
+from tetherd.approvalschema import request_id_of
 from tetherd.control import Entry, GetApproval, NotFound, ReadEvents, ReadText, SessionView
 from tetherd.domain import commands as cmd
 from tetherd.domain import events as ev
 from tetherd.domain.authority import MAY
 from tetherd.domain.ids import ApprovalId, SessionId, approval_id_for
 from tetherd.domain.session import SessionState
-from tetherd.schema import UNNAMED, SessionStreamQuery, StreamQuery, TextBody, TextQuery, request_id_of
+from tetherd.schema import UNNAMED, SessionStreamQuery, StreamQuery, TextBody, TextQuery
 
 # Each may hold a text as long as a request's body.
 POLL_PAGE = 50

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 
 from tetherd.cli.call import Call, Json
+from tetherd.cli.commands.rules import seconds_of
 from tetherd.cli.output import ALREADY_RESOLVED, DONE, USAGE, Refusal, ago
 from tetherd.cli.words import digest_of, resolution_words, show_approval
 
@@ -21,13 +22,17 @@ def register(add: Callable[..., ArgumentParser]) -> None:
         "approve",
         approve,
         "approve a request, or answer a question",
-        "tetherctl approve\ntetherctl approve a-3f\ntetherctl approve a-3f --choice blue",
+        "tetherctl approve\ntetherctl approve a-3f --choice blue\ntetherctl approve a-3f --always project --for 8h",
     )
     command.add_argument("id", metavar="ID", nargs="?", help="the request; not needed when only one waits")
     command.add_argument(
         "--choice", metavar="OPTION", action="append", default=[], help="an offered answer; repeatable"
     )
     command.add_argument("--text", help="an answer in your own words")
+    command.add_argument("--always", choices=("session", "project", "everywhere"), help="approve such calls there, too")
+    command.add_argument("--for", dest="lasts", metavar="TIME", help="how long --always holds: 30m, 8h, 7d")
+    command.add_argument("--rule", metavar="TOOL", help="what --always allows, like 'Bash(npm run *)'")
+    command.add_argument("--yes", action="store_true", help="make the rule without asking")
     command = add(
         "reject",
         reject,
@@ -66,7 +71,30 @@ def approve(call: Call) -> int:
     if args.choice or args.text:
         words = {"text": args.text} if args.text else {}
         body["answer"] = {"choice": [_option_id(approval, choice) for choice in args.choice], **words}
+    if args.always:
+        body |= _always(call, approval)
+    elif args.lasts or args.rule:
+        raise Refusal("--for and --rule go with --always", exit_code=USAGE)
     return _decide(call, approval, body, "approved")
+
+
+def _always(call: Call, approval: Json) -> Json:
+    """What the decision says of the rule, once a person has seen it. Raises Refusal."""
+    args = call.args
+    meant = approval["always"]
+    if args.rule is None and meant is None:
+        raise Refusal("no rule can say this: each such call must be looked at", exit_code=USAGE)
+    what = args.rule or (f"exactly: {meant['exact']}" if meant["exact"] is not None else meant["tool"])
+    where = {"session": "in this session", "project": "in this project", "everywhere": "everywhere"}[args.always]
+    lasts = f"for {args.lasts}" if args.lasts else "for good"
+    words: Json = {"scope": args.always}
+    if args.lasts:
+        words["expiry"] = seconds_of(args.lasts)
+    if args.rule:
+        words["rule"] = args.rule
+    call.terminal.note(f"the rule: allow {what}")
+    call.confirm(f"Approve it, and make this rule {where}, {lasts}?")
+    return words
 
 
 def reject(call: Call) -> int:
