@@ -25,6 +25,7 @@ from tetherd.api.app import create_app
 from tetherd.api.listeners import Listener, open_socket, open_tcp
 from tetherd.api.server import serve
 from tetherd.api.settings import ApiSettings
+from tetherd.api.site import WEB_DIR
 from tetherd.bridge import Bridge
 from tetherd.config import Config
 from tetherd.control import DaemonStatus
@@ -207,6 +208,7 @@ def _api_settings(config: Config, options: Options, port: int, stop: trio.Event)
         is_agent_process=is_agent_process,
         request_stop=stop.set,
         default_adapter=config.adapter,
+        web_dir=WEB_DIR,
     )
 
 

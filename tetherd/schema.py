@@ -208,6 +208,13 @@ class TextBody(Frozen):
     text: str
 
 
+class ItemsQuery(Query):
+    """`before` is the `next_before` of the page before."""
+
+    before: Seq | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200
+
+
 class LogsQuery(Query):
     limit_bytes: Annotated[int, Field(ge=1, le=1024 * 1024)] = 65536
 
@@ -220,6 +227,13 @@ class EnvelopeBody(Frozen):
     session_id: SessionId
     type: str
     data: dict[str, JsonValue]
+
+
+class ItemPage(Frozen):
+    """The newest events of a session, in their order; `next_before` is None once its first one is among them."""
+
+    items: tuple[EnvelopeBody, ...]
+    next_before: int | None
 
 
 # -- approvals ---------------------------------------------------------------------------------------------------

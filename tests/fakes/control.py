@@ -199,6 +199,9 @@ class FakeControl:
             case ctl.ReadEvents(after=after, session_id=session_id, kinds=kinds):
                 found = self._after(after, session_id)
                 return tuple([entry for entry in found if kinds is None or entry.kind in kinds][: query.limit])
+            case ctl.ReadItems(session_id=session_id, before=before, limit=limit):
+                found = self._after(0, session_id)
+                return tuple([entry for entry in found if before is None or entry.seq < before][-limit:])
             case ctl.ReadText(session_id=session_id, seq=seq, field=field):
                 events = [entry.event() for entry in self._after(seq - 1, session_id) if entry.seq == seq]
                 if not events or not hasattr(events[0], field):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from werkzeug.datastructures import Headers
@@ -68,6 +69,7 @@ class Api:
                 "is_agent_process": lambda pid: pid == AGENT_PID,
                 "request_stop": self._note_stop,
                 "default_adapter": "demo",
+                "web_dir": Path("/nowhere"),
                 **settings,
             }
         )

@@ -22,8 +22,8 @@ from tetherd.api.openapi import ROUTES
 from tetherd.api.problems import Invalid, handle_problems
 from tetherd.api.route import PREFIX, Call, Route, Who, matches_id, shape_of
 from tetherd.api.settings import ApiSettings
+from tetherd.api.site import Site
 from tetherd.api.sse import Streams
-from tetherd.api.static import page
 from tetherd.control import Bridges, Control, Tokens
 from tetherd.domain.authority import Forbidden
 from tetherd.domain.ids import Actor, Principal, Role
@@ -66,7 +66,8 @@ def create_app(control: Control, tokens: Tokens, bridges: Bridges, settings: Api
     for route in ROUTES:
         endpoint = _Endpoint.of(route, control, tokens, bridges, settings, streams)
         _register(app, PREFIX + route.path, route.method, route.handler.__name__, endpoint.answer)
-    _register(app, "/", "GET", "page", page)
+    for number, (path, view) in enumerate(Site(settings.web_dir).views().items()):
+        _register(app, path, "GET", f"file_{number}", view)
 
     async def check_boundary() -> None:
         require_our_name(request, settings)

@@ -81,7 +81,7 @@ async def identify(request: Request, tokens: Tokens, settings: ApiSettings) -> C
     if secret is not None:
         return _with_token(secret, tokens, "api")
     if settings.dev and await _is_our_own_process(request, settings.socket_uid):
-        return _owner("api")
+        return _owner("web" if _is_our_page(request) else "api")
     raise Unauthenticated("a token is needed here")
 
 
@@ -125,6 +125,11 @@ def _bearer(request: Request) -> str | None:
     if len(headers) > 1 or scheme.lower() != "bearer" or not secret.isascii() or not secret:
         raise Unauthenticated("the Authorization header is not `Bearer TOKEN`")
     return secret
+
+
+def _is_our_page(request: Request) -> bool:
+    """Browsers say so by themselves, and let no page say it that is not ours."""
+    return request.headers.get("Sec-Fetch-Site") == "same-origin"
 
 
 def _is_socket(request: Request) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,7 @@ class ApiSettings:
     dev: TCP needs no token, if the client is a process of socket_uid on this host.
     is_agent_process: does this pid descend from a shim? Called for each request on the control socket, may read
     /proc, must not block longer than that.
+    web_dir: where the built web app is, if it is.
     body_limit, text_limit and images_limit (for a body that carries images) in bytes, stream_limit in streams that are
     open at once.
     """
@@ -25,6 +27,7 @@ class ApiSettings:
     is_agent_process: Callable[[int], bool]
     request_stop: Callable[[], None]
     default_adapter: str
+    web_dir: Path
     body_limit: int = 1024 * 1024
     text_limit: int = 1024 * 1024
     images_limit: int = 15 * 1024 * 1024

@@ -255,6 +255,8 @@ class SessionSupervisor:
                 return await world.views.approval(approval_id)
             case ctl.ReadEvents():
                 return await world.log.read(query)
+            case ctl.ReadItems():
+                return await world.log.read_page(query)
             case ctl.ReadText():
                 return await world.log.read_text(query)
             case ctl.ReadLogs():
