@@ -37,6 +37,7 @@ from tetherd.runtime.supervisor import SessionSupervisor
 from tetherd.runtime.world import World
 from tetherd.storage.bridge_state import BridgeStore
 from tetherd.storage.database import open_database
+from tetherd.storage.devices import DeviceStore
 from tetherd.storage.eventlog import EventLog
 from tetherd.storage.runs import RunStore
 from tetherd.storage.tokens import TokenStore
@@ -88,6 +89,7 @@ async def run_daemon(
         await listening.open(config, environ)
         daemon_epoch = await database.next_daemon_epoch()
         tokens = await TokenStore.open(database, options.secrets)
+        devices = await DeviceStore.open(database)
         events = await EventLog.open(database)
         runs = RunStore(database)
         host = ShimHost(config.data_dir, paths.runtime_dir(environ), daemon_epoch)
@@ -117,7 +119,7 @@ async def run_daemon(
                 data_dir=config.data_dir,
             ),
         )
-        app = create_app(supervisor, tokens, chats, _api_settings(config, options, listening.port, stop))
+        app = create_app(supervisor, tokens, devices, chats, _api_settings(config, options, listening.port, stop))
         is_fresh = events.last_seq == 0
         async with _signals(stop), trio.open_nursery() as services:
             servers_stop = trio.Event()
@@ -199,10 +201,16 @@ def _require_safe(config: Config, options: Options) -> None:
 
 
 def _api_settings(config: Config, options: Options, port: int, stop: trio.Event) -> ApiSettings:
+    public_url = config.public_url or f"http://localhost:{port}"
     names = {"localhost", *(f"[{host}]" if ":" in host else host for host in config.hosts)}
     return ApiSettings(
-        allowed_hosts=frozenset({f"{name}:{port}" for name in names} | (names if port == 80 else set())),
+        allowed_hosts=frozenset(
+            {f"{name}:{port}" for name in names}
+            | (names if port == 80 else set())
+            | ({public_url.partition("://")[2]} if config.public_url else set())
+        ),
         port=port,
+        public_url=public_url,
         dev=options.dev,
         socket_uid=os.geteuid(),
         is_agent_process=is_agent_process,

@@ -8,7 +8,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from tetherd.control import AgentView, ApprovalView, BridgeFinding, BridgeView, Outcome, SessionView, TokenView
+from tetherd.control import (
+    AgentView,
+    ApprovalView,
+    BridgeFinding,
+    BridgeView,
+    Outcome,
+    SessionView,
+    TokenView,
+)
 from tetherd.domain.approval import Approval, ApprovalKind, FileShown, Option, Resolution
 from tetherd.domain.ids import ApprovalId, Frozen, Role, RunId, SessionId
 from tetherd.domain.images import MOST, Image
@@ -23,6 +31,7 @@ ID_PATTERNS = {
     "approval_id": r"^a-[0-9a-f]{12}$",
     "token_id": r"^[0-9A-Za-z_-]{1,64}$",
     "bridge": r"^[a-z][a-z0-9_]{0,31}$",
+    "device_id": r"^d-[0-9a-f]{8}$",
     "seq": r"^[0-9]{1,15}$",
 }
 """Shapes of what stands in paths."""
@@ -198,23 +207,6 @@ class StreamQuery(SessionStreamQuery):
     session: SessionIdText | None = None
 
 
-class TextQuery(Query):
-    field: Literal["text", "output"] = "output"
-
-
-class TextBody(Frozen):
-    seq: int
-    field: str
-    text: str
-
-
-class ItemsQuery(Query):
-    """`before` is the `next_before` of the page before."""
-
-    before: Seq | None = None
-    limit: Annotated[int, Field(ge=1, le=1000)] = 200
-
-
 class LogsQuery(Query):
     limit_bytes: Annotated[int, Field(ge=1, le=1024 * 1024)] = 65536
 
@@ -227,13 +219,6 @@ class EnvelopeBody(Frozen):
     session_id: SessionId
     type: str
     data: dict[str, JsonValue]
-
-
-class ItemPage(Frozen):
-    """The newest events of a session, in their order; `next_before` is None once its first one is among them."""
-
-    items: tuple[EnvelopeBody, ...]
-    next_before: int | None
 
 
 # -- approvals ---------------------------------------------------------------------------------------------------

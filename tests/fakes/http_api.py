@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug.datastructures import Headers
 
-from tests.fakes.control import FakeBridges, FakeControl, FakeTokens
+from tests.fakes.control import FakeBridges, FakeControl, FakeDevices, FakeTokens
 from tetherd.api.app import ApiSettings, create_app
 from tetherd.domain.ids import Role, SessionId
 
@@ -64,6 +64,7 @@ class Api:
             **{
                 "allowed_hosts": frozenset({HOST, "127.0.0.1:8787"}),
                 "port": 8787,
+                "public_url": "https://laptop.example.net",
                 "dev": False,
                 "socket_uid": OUR_UID,
                 "is_agent_process": lambda pid: pid == AGENT_PID,
@@ -73,7 +74,8 @@ class Api:
                 **settings,
             }
         )
-        self.app = create_app(self.control, self.tokens, self.bridges, self.settings)
+        self.devices = FakeDevices()
+        self.app = create_app(self.control, self.tokens, self.devices, self.bridges, self.settings)
         self.owner = self.token(Role.OWNER)
 
     def token(self, role: Role, session_id: str | None = None, name: str | None = None) -> str:

@@ -16,8 +16,8 @@ async function open(name, options) {
   const seen = { context, page, cdp: await context.newCDPSession(page), problems: [] };
   page.on("pageerror", (error) => seen.problems.push(`error: ${error.message}`));
   page.on("console", (message) => {
-    // a connection that broke is the daemon's end, which tests bring about; a refused file or address is not
-    if (message.type() === "error" && !message.text().includes("net::ERR_")) seen.problems.push(`console: ${message.text()}`);
+    // a connection that broke, or a daemon that has only just come back, what tests bring about; a refused file or address is not
+    if (message.type() === "error" && !/net::ERR_|status of 503/.test(message.text())) seen.problems.push(`console: ${message.text()}`);
   });
   // with its context and without the page's own words: what the policy refused, wherever that was
   await page.addInitScript(() => {

@@ -170,6 +170,16 @@ class Page:
         return list(found)
 
 
+def kept(page: Page) -> str:
+    """All that the app keeps in this browser, as JSON."""
+    return str(
+        page.evaluate(
+            "new Promise(done => { const o = indexedDB.open('tetherd'); o.onsuccess = () => { const all = o.result"
+            ".transaction('device').objectStore('device').getAll(); all.onsuccess = () => done(JSON.stringify(all.result)) } })"
+        )
+    )
+
+
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """Nothing of it is left at the end, whatever happens."""

@@ -12,6 +12,7 @@ class ApiSettings:
     """Fixed while the daemon runs.
 
     allowed_hosts: what `Host` may say on TCP, in lower case, with the port where it is not the scheme's own.
+    public_url: where people's browsers find us, without a slash at its end.
     dev: TCP needs no token, if the client is a process of socket_uid on this host.
     is_agent_process: does this pid descend from a shim? Called for each request on the control socket, may read
     /proc, must not block longer than that.
@@ -22,6 +23,7 @@ class ApiSettings:
 
     allowed_hosts: frozenset[str]
     port: int
+    public_url: str
     dev: bool
     socket_uid: int
     is_agent_process: Callable[[int], bool]

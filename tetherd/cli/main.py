@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TextIO
 
 from tetherd.cli.call import Call
-from tetherd.cli.commands import approvals, bridges, follow, logs, sessions, system
+from tetherd.cli.commands import approvals, bridges, devices, follow, logs, sessions, system
 from tetherd.cli.output import (
     ALREADY_RESOLVED,
     CONFIGURATION,
@@ -109,6 +109,7 @@ def build_parser(program: str = "tetherctl") -> ArgumentParser:
     logs.register(add)
     approvals.register(add)
     bridges.register(add, _accept_json)
+    devices.register(add, _accept_json)
     system.register(add, _accept_json)
     return parser
 

@@ -1,8 +1,8 @@
 // Which screen is shown where.
-import { Banner, Aloud, Nav } from "./parts/shell.tsx";
+import { Aloud, Banner, Nav, UpdateToast } from "./parts/shell.tsx";
 import { ApprovalScreen, Inbox } from "./screens/approvals.tsx";
 import { NewSession } from "./screens/new.tsx";
-import { Pair } from "./screens/pair.tsx";
+import { codeInAddress, Pair } from "./screens/pair.tsx";
 import { SessionScreen } from "./screens/session.tsx";
 import { SessionList } from "./screens/sessions.tsx";
 import { Settings } from "./screens/settings.tsx";
@@ -10,14 +10,17 @@ import { wide } from "./state/layout.ts";
 import { route } from "./state/route.ts";
 import { link } from "./state/store.ts";
 
+const given = codeInAddress();
+
 export function App() {
-  if (link.value === "unpaired") return <Pair />;
+  if (link.value === "unpaired") return <Pair code={given} />;
   return (
     <>
       <a class="skip" href="#main">
         Skip to content
       </a>
       <Screens />
+      <UpdateToast />
       <Aloud />
     </>
   );

@@ -13,8 +13,10 @@ import "./state/theme.ts";
 import { App } from "./app.tsx";
 import { followLinks } from "./state/route.ts";
 import { start } from "./state/store.ts";
+import { registerWorker } from "./state/worker.ts";
 
 followLinks();
 const root = document.getElementById("app");
 if (root !== null) render(<App />, root);
 void start();
+void registerWorker();

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from quart import Response
 
 from tetherd.api.ingest import POLLED, ingest, polled
+from tetherd.api.item_bodies import ItemPage, ItemsQuery, TextBody, TextQuery
 from tetherd.api.problems import Invalid
 from tetherd.api.route import Call, Route
 from tetherd.api.vocabulary import PollAnswer, PolledType, PollQuery, Push, PushAnswer, PushedBatch
@@ -22,12 +23,8 @@ from tetherd.domain.session import SessionState
 from tetherd.schema import (
     UNNAMED,
     EnvelopeBody,
-    ItemPage,
-    ItemsQuery,
     SessionStreamQuery,
     StreamQuery,
-    TextBody,
-    TextQuery,
     request_id_of,
 )
 

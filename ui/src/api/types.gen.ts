@@ -417,6 +417,142 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bridges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The chat bridges that are installed, and how each is */
+        get: operations["list_bridges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bridges/{bridge}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask the platform whether all is in order: the token, the chat, each right that is needed */
+        post: operations["check_bridge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bridges/{bridge}/pairing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A code that lets whoever sends it to the bot in a private chat give commands. One at a time, good once */
+        post: operations["pair_bridge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who the daemon takes the caller for */
+        get: operations["get_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pairings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a code for a new device: good once, for five minutes */
+        post: operations["make_pairing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pair": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Become a paired device. One half of its proof comes as a cookie, the other, `key`, in the answer */
+        post: operations["pair"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All devices that were ever paired, oldest first */
+        get: operations["list_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{device_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Shut a device out; streams that it has open end now. A device may always shut itself out */
+        delete: operations["revoke_device"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -473,6 +609,8 @@ export interface components {
         /**
          * AgentView
          * @description A kind of agent that can be started here. `found` None where there is nothing to look for (external).
+         *
+         *     `version` is what the program says, `tested_with` what tetherd was tested with; `login` a few words.
          */
         AgentView: {
             /** Adapter */
@@ -487,6 +625,21 @@ export interface components {
             version: string | null;
             /** Default */
             default: boolean;
+            /**
+             * Tested With
+             * @default null
+             */
+            tested_with?: string | null;
+            /**
+             * Login
+             * @default null
+             */
+            login?: string | null;
+            /**
+             * Abilities
+             * @default []
+             */
+            abilities?: string[];
         };
         /**
          * Answer
@@ -582,6 +735,11 @@ export interface components {
             input: {
                 [key: string]: components["schemas"]["JsonValue"];
             };
+            /**
+             * Outlives Turn
+             * @default false
+             */
+            outlives_turn: boolean;
         };
         /**
          * ApprovalBody
@@ -613,6 +771,8 @@ export interface components {
             input: {
                 [key: string]: components["schemas"]["JsonValue"];
             };
+            /** Outlives Turn */
+            outlives_turn: boolean;
             /** Digest */
             digest: string;
             /** Session Id */
@@ -701,6 +861,59 @@ export interface components {
             sha256: string;
             /** Size */
             size: number;
+        };
+        /**
+         * BridgeCheck
+         * @description What the platform said, in the order in which it was asked.
+         */
+        BridgeCheck: {
+            /** Findings */
+            findings: components["schemas"]["BridgeFinding"][];
+        };
+        /**
+         * BridgeFinding
+         * @description One thing that was asked of the platform. `advice` says what to do about it when it is not `ok`.
+         */
+        BridgeFinding: {
+            /** What */
+            what: string;
+            /** Ok */
+            ok: boolean;
+            /**
+             * Advice
+             * @default null
+             */
+            advice?: string | null;
+        };
+        /** BridgeList */
+        BridgeList: {
+            /** Bridges */
+            bridges: components["schemas"]["BridgeView"][];
+        };
+        /**
+         * BridgeView
+         * @description A chat bridge. off: not set up; parked: a person must act first, see `trouble`.
+         *
+         *     `lag` counts the log's entries that it has not looked at, `owed` its messages that the platform has not got yet.
+         */
+        BridgeView: {
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "off" | "running" | "waiting" | "parked";
+            /** Since */
+            since: string | null;
+            /** Lag */
+            lag: number;
+            /** Owed */
+            owed: number;
+            /** Failures */
+            failures: number;
+            /** Trouble */
+            trouble: string | null;
         };
         By: components["schemas"]["ByActor"] | components["schemas"]["ByPolicy"] | components["schemas"]["ByCircumstance"];
         /**
@@ -960,6 +1173,36 @@ export interface components {
             text: string;
         };
         /**
+         * DeviceBody
+         * @description `seen_at` within the hour; `current` is the device that asks.
+         */
+        DeviceBody: {
+            /** Device Id */
+            device_id: string;
+            /** Name */
+            name: string;
+            role: components["schemas"]["Role"];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Seen At
+             * Format: date-time
+             */
+            seen_at: string;
+            /** Revoked At */
+            revoked_at: string | null;
+            /** Current */
+            current: boolean;
+        };
+        /** DeviceList */
+        DeviceList: {
+            /** Devices */
+            devices: components["schemas"]["DeviceBody"][];
+        };
+        /**
          * Ending
          * @description How the last run ended.
          */
@@ -1155,6 +1398,26 @@ export interface components {
             next_before: number | null;
         };
         JsonValue: unknown;
+        /**
+         * Me
+         * @description Who the daemon takes the caller for.
+         */
+        Me: {
+            role: components["schemas"]["Role"];
+            /** Name */
+            name: string;
+            /**
+             * Surface
+             * @enum {string}
+             */
+            surface: "cli" | "api" | "web" | "telegram" | "slack" | "discord" | "mcp" | "push" | "daemon";
+            /** Device Id */
+            device_id: string | null;
+            /** Device */
+            device: string | null;
+            /** Session Id */
+            session_id: string | null;
+        };
         /** MessageWritten */
         MessageWritten: {
             /** Blobs */
@@ -1209,6 +1472,18 @@ export interface components {
              * @default []
              */
             images?: components["schemas"]["Image"][];
+        };
+        /**
+         * NewPairing
+         * @description What the new device will be: an owner's, an approver's, or an observer's.
+         */
+        NewPairing: {
+            /**
+             * Role
+             * @default owner
+             * @enum {string}
+             */
+            role?: "owner" | "approver" | "observer";
         };
         /**
          * NewSession
@@ -1316,6 +1591,11 @@ export interface components {
             /** Label */
             label: string;
             /**
+             * Description
+             * @default
+             */
+            description?: string;
+            /**
              * Decision
              * @enum {string}
              */
@@ -1335,6 +1615,11 @@ export interface components {
             option_id: string;
             /** Label */
             label: string;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
             /**
              * Decision
              * @enum {string}
@@ -1377,6 +1662,69 @@ export interface components {
             size: number;
             /** Why */
             why: string;
+        };
+        /**
+         * PairedDevice
+         * @description `key` is the half that goes into the header X-Tetherd-Key; the other half came as a cookie.
+         */
+        PairedDevice: {
+            /** Device Id */
+            device_id: string;
+            /** Name */
+            name: string;
+            role: components["schemas"]["Role"];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Seen At
+             * Format: date-time
+             */
+            seen_at: string;
+            /** Revoked At */
+            revoked_at: string | null;
+            /** Current */
+            current: boolean;
+            /** Key */
+            key: string;
+        };
+        /**
+         * PairingBody
+         * @description `link` and `code` are two ways to the same pairing, good once; both are shown this once.
+         */
+        PairingBody: {
+            /** Link */
+            link: string;
+            /** Code */
+            code: string;
+            role: components["schemas"]["Role"];
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+        };
+        /**
+         * PairingCode
+         * @description To be sent to the bot by whoever shall be let in, in a private chat; good once, until `expires_at`.
+         */
+        PairingCode: {
+            /** Code */
+            code: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+        };
+        /** PairingWish */
+        PairingWish: {
+            /** Code */
+            code: string;
+            /** Name */
+            name: string;
         };
         /**
          * PermissionAnswer
@@ -2578,6 +2926,10 @@ export type ApprovalRequested = components['schemas']['ApprovalRequested'];
 export type ApprovalResolved = components['schemas']['ApprovalResolved'];
 export type ApprovalWithdrawn = components['schemas']['ApprovalWithdrawn'];
 export type BlobRef = components['schemas']['BlobRef'];
+export type BridgeCheck = components['schemas']['BridgeCheck'];
+export type BridgeFinding = components['schemas']['BridgeFinding'];
+export type BridgeList = components['schemas']['BridgeList'];
+export type BridgeView = components['schemas']['BridgeView'];
 export type By = components['schemas']['By'];
 export type ByActor = components['schemas']['ByActor'];
 export type ByCircumstance = components['schemas']['ByCircumstance'];
@@ -2588,6 +2940,8 @@ export type CreatedToken = components['schemas']['CreatedToken'];
 export type DaemonStatus = components['schemas']['DaemonStatus'];
 export type DecisionBody = components['schemas']['DecisionBody'];
 export type Delta = components['schemas']['Delta'];
+export type DeviceBody = components['schemas']['DeviceBody'];
+export type DeviceList = components['schemas']['DeviceList'];
 export type Ending = components['schemas']['Ending'];
 export type EnvelopeBody = components['schemas']['EnvelopeBody'];
 export type ErrorData = components['schemas']['ErrorData'];
@@ -2604,10 +2958,12 @@ export type InterruptData = components['schemas']['InterruptData'];
 export type InterruptRequested = components['schemas']['InterruptRequested'];
 export type ItemPage = components['schemas']['ItemPage'];
 export type JsonValue = components['schemas']['JsonValue'];
+export type Me = components['schemas']['Me'];
 export type MessageWritten = components['schemas']['MessageWritten'];
 export type Mode = components['schemas']['Mode'];
 export type ModeChanged = components['schemas']['ModeChanged'];
 export type NewInput = components['schemas']['NewInput'];
+export type NewPairing = components['schemas']['NewPairing'];
 export type NewSession = components['schemas']['NewSession'];
 export type NewToken = components['schemas']['NewToken'];
 export type Nothing = components['schemas']['Nothing'];
@@ -2616,6 +2972,10 @@ export type OptionInput = components['schemas']['Option-Input'];
 export type OptionOutput = components['schemas']['Option-Output'];
 export type OutcomeBody = components['schemas']['OutcomeBody'];
 export type OutputUnrecognised = components['schemas']['OutputUnrecognised'];
+export type PairedDevice = components['schemas']['PairedDevice'];
+export type PairingBody = components['schemas']['PairingBody'];
+export type PairingCode = components['schemas']['PairingCode'];
+export type PairingWish = components['schemas']['PairingWish'];
 export type PermissionAnswer = components['schemas']['PermissionAnswer'];
 export type PermissionData = components['schemas']['PermissionData'];
 export type PermissionResolvedData = components['schemas']['PermissionResolvedData'];
@@ -3689,6 +4049,264 @@ export interface operations {
             409: components["responses"]["409"];
             413: components["responses"]["413"];
             415: components["responses"]["415"];
+            421: components["responses"]["421"];
+            422: components["responses"]["422"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    list_bridges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BridgeList"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            421: components["responses"]["421"];
+            422: components["responses"]["422"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    check_bridge: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                bridge: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BridgeCheck"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            408: components["responses"]["408"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            415: components["responses"]["415"];
+            421: components["responses"]["421"];
+            422: components["responses"]["422"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    pair_bridge: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                bridge: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PairingCode"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            408: components["responses"]["408"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            415: components["responses"]["415"];
+            421: components["responses"]["421"];
+            422: components["responses"]["422"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    get_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            421: components["responses"]["421"];
+            422: components["responses"]["422"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    make_pairing: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewPairing"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PairingBody"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            408: components["responses"]["408"];
+            413: components["responses"]["413"];
+            415: components["responses"]["415"];
+            421: components["responses"]["421"];
+            422: components["responses"]["422"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    pair: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PairingWish"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PairedDevice"];
+                };
+            };
+            400: components["responses"]["400"];
+            403: components["responses"]["403"];
+            408: components["responses"]["408"];
+            413: components["responses"]["413"];
+            415: components["responses"]["415"];
+            421: components["responses"]["421"];
+            422: components["responses"]["422"];
+            500: components["responses"]["500"];
+        };
+    };
+    list_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceList"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            421: components["responses"]["421"];
+            422: components["responses"]["422"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    revoke_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceBody"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
             421: components["responses"]["421"];
             422: components["responses"]["422"];
             500: components["responses"]["500"];

@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { computed } from "@preact/signals";
 import { route } from "../state/route.ts";
 import { lastSeen, link, pending, stale } from "../state/store.ts";
+import { hasUpdate, takeUpdate } from "../state/worker.ts";
 import { clock } from "../text/when.ts";
 import { questionOf } from "../text/words.ts";
 import { Icon, type IconName } from "./icons.tsx";
@@ -44,6 +45,18 @@ export function Banner() {
       <span class="dot" />
       {lastSeen.value === null ? "No connection to tetherd" : `No connection. Last seen ${clock(lastSeen.value)}`}
     </p>
+  );
+}
+
+export function UpdateToast() {
+  if (!hasUpdate.value) return null;
+  return (
+    <div class="toast" role="status">
+      <span>There is a new version of this app.</span>
+      <button class="btn" onClick={takeUpdate}>
+        Reload
+      </button>
+    </div>
   );
 }
 

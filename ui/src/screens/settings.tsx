@@ -1,4 +1,5 @@
 // Settings of this app, and what it talks to.
+import { Devices } from "./devices.tsx";
 import { Top } from "../parts/shell.tsx";
 import { status } from "../state/store.ts";
 import { type Theme, theme } from "../state/theme.ts";
@@ -22,6 +23,7 @@ export function Settings() {
             ))}
           </div>
         </section>
+        <Devices />
         <About />
       </main>
     </div>
