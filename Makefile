@@ -10,7 +10,7 @@ UI_READY := ui/node_modules/.ready
 UI_BUILT := tetherd/web/index.html
 UI_SOURCES := ui/index.html ui/package-lock.json ui/vite.config.ts ui/tsconfig.json $(shell find ui/src ui/public -type f)
 
-.PHONY: help install start check agents test test-agents record faults bench ui dev-ui ui-where-possible clean
+.PHONY: help install start check agents test test-agents record faults bench ui dev-ui ui-where-possible screenshots clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -74,6 +74,9 @@ faults: agents ## rounds of kill -9 with real processes: 100 with the demo agent
 
 bench: $(READY) ## speed and size, each beside its floor
 	$(BIN)/python -m tests.bench
+
+screenshots: $(READY) $(UI_BUILT) ## every screen of the web app, into scratch/screenshots
+	$(BIN)/python -m tests.ui.screenshots scratch/screenshots
 
 clean: ## away with the virtual environment, what was built, and caches
 	rm -rf ui/node_modules tetherd/web $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

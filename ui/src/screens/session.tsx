@@ -67,10 +67,14 @@ export function SessionScreen({ id }: { id: string }) {
             {asked.length === 1 ? "1 request waiting" : `${asked.length} requests waiting`}: <Text text={questionOf(first)} />
           </button>
         )}
-        {(!showsDock || wide.value) && <Foot session={session} onTyping={(has) => (isTyping.value = has)} />}
+        {(!showsDock || wide.value) && (
+          <section aria-label="Reply">
+            <Foot session={session} onTyping={(has) => (isTyping.value = has)} />
+          </section>
+        )}
       </div>
       {showsDock && first !== undefined && (
-        <section class="dock" aria-label="Waiting for you">
+        <section class="dock" aria-label="Request">
           {!wide.value && (
             <button class="grab" aria-label="Fold this request" onClick={() => fold(true)}>
               <span />
