@@ -122,6 +122,28 @@ def test_the_page_goes_on_by_itself_through_a_kill_with_nothing_missing_or_doubl
     assert said == [f"line {number}" for number in range(1, 201)]
 
 
+def test_a_long_transcript_opens_at_its_end_and_older_parts_come_when_scrolled_to(
+    browser: Browser, daemon: Daemon
+) -> None:
+    session_id = daemon.new_session("@lines 700")
+    daemon.wait_for_text(session_id, "line 700\n")
+    page = open_session(browser, daemon, session_id)
+    page.see("text=/^line 700$/")
+    at_first = page.count(".ev.say")
+    assert at_first < 300
+    until(lambda: _scrolled_to_the_start(page), "the beginning")
+    said = page.evaluate("[...document.querySelectorAll('.ev.say')].map(e => e.innerText.trim())")
+    assert said == [f"line {number}" for number in range(1, 701)]
+    daemon.post(f"/api/sessions/{session_id}/input", {"text": "echo end"})
+    page.tap("role=button[name=/Jump to latest/]")
+    page.see("text=/^echo 3 /")
+
+
+def _scrolled_to_the_start(page: Page) -> bool:
+    page.evaluate("document.querySelector('main').scrollTop = 0")
+    return page.evaluate("document.querySelector('.ev.say').innerText.trim()") == "line 1"
+
+
 def test_logs_rename_mode_stop_resume_and_delete(browser: Browser, daemon: Daemon) -> None:
     session_id = daemon.new_session("@stderr 3")
     daemon.wait_for_text(session_id, "3 lines on stderr")

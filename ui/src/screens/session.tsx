@@ -7,7 +7,7 @@ import { Ask } from "../parts/ask.tsx";
 import { Composer } from "../parts/composer.tsx";
 import { Icon } from "../parts/icons.tsx";
 import { Empty, Top } from "../parts/shell.tsx";
-import { Row } from "../parts/transcript.tsx";
+import { Rows } from "../parts/transcript.tsx";
 import { Text } from "../parts/words.tsx";
 import { wide } from "../state/layout.ts";
 import { back } from "../state/route.ts";
@@ -212,9 +212,7 @@ function Log({ id, session, isSlack }: { id: string; session: SessionBody; isSla
       <main id="main" class="scroll" ref={box} onScroll={scrolled}>
         {view.hasOlder.value && <p class="older muted">{view.isLoading.value ? "Loading…" : "Older messages are above"}</p>}
         <div class={isSlack ? "log slack" : `log ${session.turn_open ? "taut" : ""}`} role="log" aria-live="off" aria-label="Transcript" tabIndex={0}>
-          {items.map((item) => (
-            <Row key={`${item.kind}/${item.id}`} item={item} sessionId={id} directory={session.directory} />
-          ))}
+          <Rows items={items} sessionId={id} directory={session.directory} />
           {session.turn_open && !isSlack && <div class="ev working" aria-label="The agent is working" role="img" />}
         </div>
         {view.problem.value !== null && <Empty>{view.problem.value}</Empty>}
