@@ -10,10 +10,10 @@ UI_READY := ui/node_modules/.ready
 UI_BUILT := tetherd/web/index.html
 UI_SOURCES := ui/index.html ui/package-lock.json ui/vite.config.ts ui/tsconfig.json $(shell find ui/src ui/public -type f)
 
-.PHONY: help install start check agents test test-agents record faults bench ui dev-ui ui-where-possible screenshots clean
+.PHONY: help install start check agents test test-systemd test-agents record faults bench ui dev-ui ui-where-possible screenshots clean
 
 help: ## what there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tetherd needs Python 3.11 or newer: make PYTHON=python3.12 install" >&2; exit 1; }
@@ -66,6 +66,9 @@ test-agents: agents ## every real agent through every step
 
 record: agents ## what real agents say, anew, into tests/agents/transcripts
 	$(BIN)/python -m tests.agents.record
+
+test-systemd: $(READY) ## the service and its agents below a real systemd (root)
+	$(BIN)/python -m tests.systemd.boot
 
 faults: agents ## rounds of kill -9 with real processes: 100 with the demo agent, 50 with Claude Code, 200 in a chat
 	$(BIN)/python -m tests.faults.kills

@@ -275,6 +275,7 @@ def test_a_tracked_env_file_is_refused_as_soon_as_it_holds_a_setting(places: Pla
 
 GOOD = {
     "TETHER_AGENT_PUBLIC_URL": "https://laptop.example.net",
+    "TETHER_AGENT_LIMITS": "sandbox=no",
     "TELEGRAM_BOT_TOKEN": "123456789:" + "A" * 35,
     "TELEGRAM_FORUM_GROUP_ID": "-1001234567890",
     "TELEGRAM_ALLOWED_USER_IDS": "1",

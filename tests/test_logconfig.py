@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import socket
+import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tetherd.logconfig import configure_logging, get_logger
+from tetherd.journald import VALUE_LIMIT, goes_to
+from tetherd.logconfig import JournalHandler, LineFormatter, Log, configure_logging, get_logger
 
 TOKEN = "tether_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 
@@ -132,3 +137,83 @@ def test_configuring_twice_writes_each_line_once() -> None:
     stream = logged()
     get_logger("tetherd").info("once")
     assert stream.getvalue().count("once") == 1
+
+
+# -- the journal -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "journal"))
+        listening.settimeout(30)
+        yield listening
+
+
+def received(journal: socket.socket) -> dict[str, str]:
+    """A datagram, read as the protocol says."""
+    rest, fields = journal.recv(2**22), {}
+    while rest:
+        line, _, rest = rest.partition(b"\n")
+        name, is_plain, value = line.partition(b"=")
+        if not is_plain:
+            (size,) = struct.unpack_from("<Q", rest)
+            value, rest = rest[8 : 8 + size], rest[8 + size + 1 :]
+        fields[name.decode()] = value.decode()
+    return fields
+
+
+def journal_logger(journal: socket.socket, stream: io.StringIO, *secrets: str) -> Log:
+    handler = JournalHandler(stream, journal.getsockname())
+    handler.setFormatter(LineFormatter("text", secrets))
+    logger = logging.Logger("tetherd.test")
+    logger.addHandler(handler)
+    return Log(logger)
+
+
+def test_the_journal_gets_fields_and_no_secret(journal: socket.socket) -> None:
+    log = journal_logger(journal, io.StringIO(), "hunter2\nsecond line")
+    log.warning("approval closed", session="s-1", approval="a-1", took=1.5, odd_key="hunter2\nsecond line", ü=TOKEN)
+    assert received(journal) == {
+        "TETHER_SESSION": "s-1",
+        "TETHER_APPROVAL": "a-1",
+        "TETHER_TOOK": "1.5",
+        "TETHER_ODD_KEY": "[redacted]",
+        "TETHER_FIELD": "tether_[redacted]",
+        "MESSAGE": 'approval closed session=s-1 approval=a-1 took=1.5 odd_key="[redacted]" ü=tether_[redacted]',
+        "PRIORITY": "4",
+        "SYSLOG_IDENTIFIER": "tetherd",
+        "LOGGER": "tetherd.test",
+    }
+
+
+def test_a_value_of_several_lines_cannot_forge_a_field(journal: socket.socket) -> None:
+    journal_logger(journal, io.StringIO()).info("said", text="a\nPRIORITY=0\nMESSAGE=forged", lone="\ud800")
+    fields = received(journal)
+    assert fields["TETHER_TEXT"] == "a\nPRIORITY=0\nMESSAGE=forged"
+    assert (fields["PRIORITY"], fields["TETHER_LONE"]) == ("6", "?")
+    assert fields["MESSAGE"].startswith("said text=")
+
+
+def test_what_is_too_long_for_the_journal_is_cut(journal: socket.socket) -> None:
+    journal_logger(journal, io.StringIO()).info("long", text="x" * 2**22)
+    fields = received(journal)
+    assert fields["TETHER_TEXT"] == "x" * VALUE_LIMIT
+
+
+def test_without_a_journal_the_line_is_on_stderr(journal: socket.socket, tmp_path: Path) -> None:
+    stream = io.StringIO()
+    log = journal_logger(journal, stream)
+    (tmp_path / "journal").unlink()
+    log.info("alone", session="s-1")
+    assert stream.getvalue().endswith(" alone session=s-1\n")
+
+
+def test_only_the_stream_that_the_journal_reads_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "a").open("w") as read, (tmp_path / "b").open("w") as other:
+        status = os.fstat(read.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        assert goes_to(read, os.environ)
+        assert not goes_to(other, os.environ)
+        assert not goes_to(io.StringIO(), os.environ)
+        assert not goes_to(read, {})

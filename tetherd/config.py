@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from tetherd import paths
+from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.envfile import (
     Entry,
     append_privately,
@@ -83,6 +84,8 @@ class Config(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     trusted_directories: tuple[Path, ...] = ()
+    limits: dict[str, Limits] = {}
+    """By adapter; those of "" are for all."""
     agent_env: tuple[str, ...] = ()
     agent_environment: dict[str, SecretStr] = {}
     """Values of the `agent_env` keys that are set, in the environment or in config.env."""
@@ -93,6 +96,10 @@ class Config(BaseModel):
     config_dir: Path
     warnings: tuple[str, ...] = ()
     """One sentence each, for the log and for `tetherctl status`."""
+
+    def limits_of(self, adapter: str) -> Limits:
+        """What the settings say of an adapter's agents."""
+        return self.limits.get(adapter, NO_LIMITS).over(self.limits.get("", NO_LIMITS))
 
     @property
     def bridge_secrets(self) -> tuple[str, ...]:

@@ -169,6 +169,21 @@ class AgentView:
 
 
 @dataclass(frozen=True, slots=True)
+class ResourcesView:
+    """What the processes of a session's agent use now, the holder's included.
+
+    `unit` is the agent's own in systemd, None for a detached process. `cpu_seconds` since its start.
+    """
+
+    session_id: SessionId
+    run_id: RunId
+    unit: str | None
+    memory_bytes: int
+    cpu_seconds: float
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionLogs:
     """The newest of what the agent wrote to stderr, and lines of its stdout that nobody understood."""
 
@@ -177,13 +192,25 @@ class SessionLogs:
 
 
 @dataclass(frozen=True, slots=True)
+class Isolation:
+    """How agents are kept: each in a unit of systemd, or as detached processes. `missing`: what they do without then,
+    in sentences."""
+
+    kind: Literal["units", "processes"]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonStatus:
-    """`seq` and `epoch` name the log's newest entry: a follower may begin there."""
+    """`seq` and `epoch` name the log's newest entry: a follower may begin there. `unit` is the daemon's own in systemd,
+    None when nobody manages it."""
 
     version: str
     url: str | None
     started_at: datetime
     data_dir: str
+    unit: str | None
+    isolation: Isolation
     epoch: str
     seq: int
     sessions: dict[SessionState, int]
@@ -262,6 +289,13 @@ class ReadLogs(Query[SessionLogs]):
 @dataclass(frozen=True, slots=True)
 class ListAgents(Query["tuple[AgentView, ...]"]):
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class ListResources(Query["tuple[ResourcesView, ...]"]):
+    """Of every agent that runs, or of one session's."""
+
+    session_id: SessionId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +20,29 @@ import trio
 
 from tetherd import paths
 from tetherd.agents.ancestry import is_agent_process
-from tetherd.agents.environment import agent_environment
 from tetherd.agents.host import ShimHost
-from tetherd.agents.trust import Trust
+from tetherd.agents.sandboxing import Sandbox, find_sandbox
+from tetherd.agents.units import NoUnits, UserManager, find_user_manager
 from tetherd.api.app import create_app
-from tetherd.api.listeners import Listener, open_socket, open_tcp
+from tetherd.api.listeners import Listener
+from tetherd.api.listening import Listening
 from tetherd.api.server import serve
 from tetherd.api.settings import ApiSettings
 from tetherd.api.site import WEB_DIR
 from tetherd.bridge import Bridge
 from tetherd.config import Config
-from tetherd.control import DaemonStatus
-from tetherd.errors import Misconfigured
-from tetherd.logconfig import get_logger
+from tetherd.control import DaemonStatus, GetStatus, Isolation
+from tetherd.current_config import CurrentConfig
+from tetherd.domain.session import LIVE
+from tetherd.errors import Misconfigured, Unavailable
+from tetherd.logconfig import configure_logging, get_logger
+from tetherd.metrics import Metrics
 from tetherd.plugin import AgentAdapter, adapter_names
 from tetherd.runtime.bridges import BridgeHost, BridgeWorld
+from tetherd.runtime.restart import Restart, run_with_restarts
 from tetherd.runtime.supervisor import SessionSupervisor
 from tetherd.runtime.world import World
+from tetherd.service import Service
 from tetherd.storage.bridge_state import BridgeStore
 from tetherd.storage.database import open_database
 from tetherd.storage.devices import DeviceStore
@@ -46,6 +54,7 @@ from tetherd.version import own_version
 
 CATCH_UP_SECONDS = 1.0
 SERVER_GRACE_SECONDS = 1.0
+STATUS_SECONDS = 5.0
 
 log = get_logger(__name__)
 
@@ -70,44 +79,52 @@ class Daemon:
 
 
 async def run_daemon(
-    config: Config,
+    current: CurrentConfig,
     adapters: Mapping[str, AgentAdapter],
     bridges: Mapping[str, Bridge],
     environ: Mapping[str, str],
     options: Options,
+    service: Service,
     on_ready: Callable[[Daemon], Any],
 ) -> None:
     """Run until SIGTERM, SIGINT or a request to stop. Raises Misconfigured or Fatal.
 
     `on_ready` is an async function; it runs in a task of its own once every session has been picked up.
     """
+    config = current.config
     _require_safe(config, options)
-    stop = trio.Event()
+    wishes = _Wishes(service)
     async with AsyncExitStack() as stack:
+        service.extend_start()
         database = await stack.enter_async_context(open_database(config.data_dir))
-        stack.enter_context(listening := _Listeners())
-        await listening.open(config, environ)
+        await stack.enter_async_context(service.beating())
+        stack.enter_context(listening := Listening(service.sockets))
+        await listening.open(config, paths.control_socket(environ))
         daemon_epoch = await database.next_daemon_epoch()
         tokens = await TokenStore.open(database, options.secrets)
         devices = await DeviceStore.open(database)
         events = await EventLog.open(database)
         runs = RunStore(database)
-        host = ShimHost(config.data_dir, paths.runtime_dir(environ), daemon_epoch)
+        manager = await find_user_manager(environ)
+        units = manager if isinstance(manager, UserManager) else None
+        sandbox = await find_sandbox(environ, config.data_dir, units)
+        host = ShimHost(config.data_dir, paths.runtime_dir(environ), daemon_epoch, units=units, sandbox=sandbox)
         world = World(
             log=events,
             views=Views(database),
             runs=runs,
             agents=host,
             adapters=adapters,
-            trust=Trust(config.trusted_directories),
-            settings={name: own.settings for name, own in config.adapters.items()},
-            environments={
-                name: agent_environment(environ, {**config.agent_environment, **own.environment})
-                for name, own in config.adapters.items()
-            },
+            trust=current.trust,
+            settings=current.settings,
+            environments=current.environments,
+            limits=lambda adapter: current.config.limits_of(adapter),
         )
         url = f"http://localhost:{listening.port}"
-        supervisor = SessionSupervisor(world, _describer(config, url, events), config.adapter)
+        isolation = _isolation(manager, sandbox)
+        log.info("agents are kept", kind=isolation.kind, missing="; ".join(isolation.missing) or "nothing")
+        describe = _describer(current, url, events, service, isolation, listening.warnings)
+        supervisor = SessionSupervisor(world, describe, lambda: current.config.adapter)
         chats = BridgeHost(
             bridges,
             BridgeWorld(
@@ -119,9 +136,12 @@ async def run_daemon(
                 data_dir=config.data_dir,
             ),
         )
-        app = create_app(supervisor, tokens, devices, chats, _api_settings(config, options, listening.port, stop))
+        metrics = Metrics(events.last_seq)
+        database.on_commit.append(metrics.committed)
+        scrape = partial(metrics.render, supervisor, chats)
+        app = create_app(supervisor, tokens, devices, chats, _api_settings(current, options, listening, wishes, scrape))
         is_fresh = events.last_seq == 0
-        async with _signals(stop), trio.open_nursery() as services:
+        async with wishes.heard(), trio.open_nursery() as services:
             servers_stop = trio.Event()
             await services.start(_serve, app, listening.take(), servers_stop)
             async with supervisor.running():
@@ -129,11 +149,19 @@ async def run_daemon(
                 for run_id in await host.unknown_runs(await runs.known()):
                     log.warning("a run that nobody knows is stopped", run=run_id)
                     services.start_soon(host.stop_unknown, run_id)
+                for warning in listening.warnings:
+                    log.warning("settings", why=warning)
                 log.info("ready", url=url, data_dir=str(config.data_dir), pid=os.getpid())
-                async with chats.running(supervisor, config.bridges), trio.open_nursery() as greeting:
-                    greeting.start_soon(on_ready, Daemon(supervisor, url, config.data_dir, is_fresh))
-                    await stop.wait()
-                    greeting.cancel_scope.cancel()
+                service.ready()
+                async with chats.running(supervisor, config.bridges), trio.open_nursery() as ready:
+                    ready.start_soon(on_ready, Daemon(supervisor, url, config.data_dir, is_fresh))
+                    ready.start_soon(_tell_status_forever, service, supervisor)
+                    ready.start_soon(_reload_forever, wishes, current, options, chats, service)
+                    count = partial(metrics.count_forever, supervisor)
+                    ready.start_soon(run_with_restarts, "metrics", count, Restart.PERMANENT)
+                    await wishes.stop.wait()
+                    ready.cancel_scope.cancel()
+                service.stopping()
                 log.info("stopping", keep_agents=options.keep_agents)
                 if not options.keep_agents:
                     await supervisor.stop_all()
@@ -145,82 +173,143 @@ async def run_daemon(
         os._exit(0)
 
 
+async def _tell_status_forever(service: Service, supervisor: SessionSupervisor) -> None:
+    """One line for `systemctl status`; while the disk is slow it stays as it was."""
+    while service.is_managed:
+        try:
+            status = await supervisor.ask(GetStatus())
+        except Unavailable as error:
+            service.status(str(error))
+        else:
+            live = sum(count for state, count in status.sessions.items() if state in LIVE)
+            service.status(f"{live} sessions run, {status.pending_approvals} approvals wait at {status.url}")
+        await trio.sleep(STATUS_SECONDS)
+
+
+async def _reload_forever(
+    wishes: _Wishes, current: CurrentConfig, options: Options, chats: BridgeHost, service: Service
+) -> None:
+    """Each time that it is wished, read the settings again. Wrong ones change nothing."""
+    while True:
+        await wishes.reload.wait()
+        wishes.reload = trio.Event()
+        service.reloading()
+        try:
+            changed, waiting = current.take(await trio.to_thread.run_sync(current.read))
+        except Misconfigured as error:
+            log.error("settings not reloaded", why=str(error))
+        else:
+            config = current.config
+            configure_logging(config.log_level, config.log_format, secrets=(*options.secrets, *config.bridge_secrets))
+            await chats.apply(config.bridges)
+            log.info("settings reloaded", changed=", ".join(changed) or "nothing")
+            if waiting:
+                log.warning("these settings count from the next start on", settings=", ".join(waiting))
+        service.ready()
+
+
 async def _serve(
     app: Any, listeners: list[Listener], stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     await serve(app, listeners, stop=stop, grace_seconds=SERVER_GRACE_SECONDS, task_status=task_status)
 
 
-class _Listeners:
-    """The sockets, from their opening to the moment when the server owns them."""
+class _Wishes:
+    """What signals and the API ask of the daemon: to stop, and to read its settings again."""
 
-    def __init__(self) -> None:
-        self._held: list[Listener] = []
-        self.port = 0
+    def __init__(self, service: Service) -> None:
+        self.stop = trio.Event()
+        self.reload = trio.Event()
+        self._service = service
+        self._leave = trio.Event()
 
-    async def open(self, config: Config, environ: Mapping[str, str]) -> None:
-        self._held += await open_tcp(config.hosts, config.port)
-        self.port = self._held[0].stream.socket.getsockname()[1]
-        self._held.append(await open_socket(paths.control_socket(environ)))
+    def leave(self) -> None:
+        """Stop for good: a manager that was not told would start us again."""
+        self._leave.set()
 
-    def take(self) -> list[Listener]:
-        held, self._held = self._held, []
-        return held
+    @asynccontextmanager
+    async def heard(self) -> AsyncIterator[None]:
+        """While this is open signals are wishes. The first one that ends asks to stop; the second one ends everything
+        at once, and agents are left as they are."""
 
-    def __enter__(self) -> _Listeners:
-        return self
+        async def listen(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+                task_status.started()
+                async for number in received:
+                    if number == signal.SIGHUP and not _hangs_up():
+                        self.reload.set()
+                        continue
+                    if self.stop.is_set():
+                        nursery.cancel_scope.cancel()
+                    self.stop.set()
 
-    def __exit__(self, *_: object) -> None:
-        for listener in self.take():
-            listener.close()
+        async def wait_to_leave() -> None:
+            await self._leave.wait()
+            if not await self._service.stop_unit():
+                self.stop.set()
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(listen)
+            nursery.start_soon(wait_to_leave)
+            yield
+            nursery.cancel_scope.cancel()
 
 
-@asynccontextmanager
-async def _signals(stop: trio.Event) -> AsyncIterator[None]:
-    """The first signal asks to stop; the second one ends everything at once, and agents are left as they are."""
-
-    async def listen(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
-            task_status.started()
-            async for _ in received:
-                if stop.is_set():
-                    nursery.cancel_scope.cancel()
-                stop.set()
-
-    async with trio.open_nursery() as nursery:
-        await nursery.start(listen)
-        yield
-        nursery.cancel_scope.cancel()
+def _hangs_up() -> bool:
+    """On a terminal SIGHUP says that it was closed."""
+    return sys.stdin.isatty()
 
 
 def _require_safe(config: Config, options: Options) -> None:
     if options.dev and not config.is_loopback_only:
         raise Misconfigured("--dev needs no token, so it listens on loopback only: leave out --host")
-    if not config.is_loopback_only and config.token is None:
-        raise Misconfigured("listening beyond loopback needs a token: set TETHER_AGENT_TOKEN")
 
 
-def _api_settings(config: Config, options: Options, port: int, stop: trio.Event) -> ApiSettings:
-    public_url = config.public_url or f"http://localhost:{port}"
-    names = {"localhost", *(f"[{host}]" if ":" in host else host for host in config.hosts)}
+def _api_settings(
+    current: CurrentConfig,
+    options: Options,
+    listening: Listening,
+    wishes: _Wishes,
+    metrics: Callable[[int, str], Awaitable[tuple[bytes, str]]],
+) -> ApiSettings:
+    names = {"localhost", *(f"[{host}]" if ":" in host else host for host in listening.hosts)}
+    port = listening.port
+    own_url = current.config.public_url
+    public_url = own_url or f"http://localhost:{port}"
     return ApiSettings(
         allowed_hosts=frozenset(
             {f"{name}:{port}" for name in names}
             | (names if port == 80 else set())
-            | ({public_url.partition("://")[2]} if config.public_url else set())
+            | ({public_url.partition("://")[2]} if own_url else set())
         ),
         port=port,
         public_url=public_url,
         dev=options.dev,
         socket_uid=os.geteuid(),
         is_agent_process=is_agent_process,
-        request_stop=stop.set,
-        default_adapter=config.adapter,
+        request_stop=wishes.leave,
+        default_adapter=lambda: current.config.adapter,
+        metrics=metrics,
         web_dir=WEB_DIR,
     )
 
 
-def _describer(config: Config, url: str, events: EventLog) -> Callable[[int, dict[Any, int]], DaemonStatus]:
+def _isolation(manager: UserManager | NoUnits, sandbox: Sandbox) -> Isolation:
+    boxless = (f"no sandbox: {sandbox.why_not}",) if sandbox.why_not else ()
+    if isinstance(manager, UserManager):
+        return Isolation("units", manager.missing + boxless)
+    why = f"no limits, no freezing and no control group for each agent: {manager.why}"
+    return Isolation("processes", (why, *boxless))
+
+
+def _describer(
+    current: CurrentConfig,
+    url: str,
+    events: EventLog,
+    service: Service,
+    isolation: Isolation,
+    warnings: tuple[str, ...],
+) -> Callable[[int, dict[Any, int]], DaemonStatus]:
     started_at = datetime.now(UTC)
 
     def describe(pending_approvals: int, sessions: dict[Any, int]) -> DaemonStatus:
@@ -228,12 +317,14 @@ def _describer(config: Config, url: str, events: EventLog) -> Callable[[int, dic
             version=own_version(),
             url=url,
             started_at=started_at,
-            data_dir=str(config.data_dir),
+            data_dir=str(current.config.data_dir),
+            unit=service.unit,
+            isolation=isolation,
             epoch=events.epoch,
             seq=events.last_seq,
             sessions=sessions,
             pending_approvals=pending_approvals,
-            warnings=config.warnings,
+            warnings=(*current.config.warnings, *warnings),
         )
 
     return describe

@@ -1,4 +1,4 @@
-"""Structured log lines on stderr, with secrets taken out.
+"""Structured log lines on stderr or in systemd's journal, with secrets taken out.
 
     log = get_logger(__name__)
     log.info("bridge restarted", bridge="telegram", failures=3, wait_seconds=4.0)
@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
+
+from tetherd import journald
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
@@ -26,6 +29,8 @@ _QUIET = ("hypercorn", "quart", "httpx", "httpcore")
 
 _SECRETS = re.compile(r"(?i:\bbearer\s+)[^\s\"',;]+|\btether_[A-Za-z0-9_-]{24,}")
 _REDACTED = "[redacted]"
+_PRIORITIES = {"DEBUG": "7", "INFO": "6", "WARNING": "4", "ERROR": "3", "CRITICAL": "2"}
+"""syslog(3)'s."""
 _PLAIN = re.compile(r"[^\s\"'=\\]+")
 """What needs no quotes."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields"}
@@ -65,15 +70,33 @@ def configure_logging(
 ) -> None:
     """Send everything that is logged in this process to `stream` (stderr), once, as one line each.
 
+    Where the journal reads that stream, it gets the fields instead: TETHER_SESSION=, TETHER_APPROVAL= and so on.
     Replaces what was configured before. `secrets` never appear, in whatever field, message or traceback.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    stream = stream or sys.stderr
+    is_journal = journald.goes_to(stream, os.environ)
+    handler = JournalHandler(stream) if is_journal else logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter("json" if form == "json" else "text", secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+class JournalHandler(logging.StreamHandler[TextIO]):
+    """Lines as fields; where the journal's socket does not take one, it goes to the stream as text."""
+
+    def __init__(self, stream: TextIO, address: str = journald.ADDRESS) -> None:
+        super().__init__(stream)
+        self._address = address
+
+    def emit(self, record: logging.LogRecord) -> None:
+        assert isinstance(self.formatter, LineFormatter)
+        try:
+            journald.send(self.formatter.journal_fields(record), self._address)
+        except OSError:
+            super().emit(record)
 
 
 class LineFormatter(logging.Formatter):
@@ -89,8 +112,7 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         level, message = record.levelname.lower(), record.getMessage()
-        fields = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-        fields |= getattr(record, "fields", {})
+        fields = _fields(record)
         traceback = self.formatException(record.exc_info) if record.exc_info else None
         if self._form == "json":
             line = {"at": at, "level": level, "logger": record.name, "message": message}
@@ -101,10 +123,33 @@ class LineFormatter(logging.Formatter):
         below = [f"    {_one_line(line)}" for line in traceback.splitlines()] if traceback else []
         return self._redact("\n".join([" ".join(words), *below]))
 
+    def journal_fields(self, record: logging.LogRecord) -> dict[str, str]:
+        """The record for the journal: its message reads as a line of text, its fields can be asked for."""
+        fields = _fields(record)
+        words = [_one_line(record.getMessage()), *(f"{k}={_value(v)}" for k, v in fields.items())]
+        below = self.formatException(record.exc_info).splitlines() if record.exc_info else []
+        named = {f"TETHER_{journald.field_name(key)}": _plain_value(value) for key, value in fields.items()}
+        named |= {
+            "MESSAGE": "\n".join([" ".join(words), *below]),
+            "PRIORITY": _PRIORITIES.get(record.levelname, "6"),
+            "SYSLOG_IDENTIFIER": "tetherd",
+            "LOGGER": record.name,
+        }
+        return {name: self._redact(value) for name, value in named.items()}
+
     def _redact(self, line: str) -> str:
         for spelling in self._spellings:
             line = line.replace(spelling, _REDACTED)
         return _SECRETS.sub(lambda found: _hidden(found.group()), line)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    return fields | getattr(record, "fields", {})
+
+
+def _plain_value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _hidden(secret: str) -> str:

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from tetherd.domain.effects import AgentCommand, InterruptTurn, Prompt, Verdict
 from tetherd.domain.events import AgentEvent
 from tetherd.domain.ids import RunId, SessionId
+from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
 from tetherd.errors import Misconfigured
 from tetherd.settings import Setting
@@ -57,7 +58,7 @@ class Launch:
     """How to start the agent: data, no process. `environment` is all that the agent gets.
 
     `conversation` names what no two runs may have open at once. With `resumed` the agent's own files decide which of
-    the two command lines is run: `argv` begins anew.
+    the two command lines is run: `argv` begins anew. `limits` are not an adapter's business.
     """
 
     argv: tuple[str, ...]
@@ -65,6 +66,7 @@ class Launch:
     directory: str
     conversation: str | None = None
     resumed: Resumed | None = None
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)

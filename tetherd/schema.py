@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from tetherd.control import (
-    AgentView,
     ApprovalView,
-    BridgeFinding,
-    BridgeView,
     Outcome,
     SessionView,
-    TokenView,
 )
 from tetherd.domain.approval import Approval, ApprovalKind, FileShown, Option, Resolution
-from tetherd.domain.ids import ApprovalId, Frozen, Role, RunId, SessionId
+from tetherd.domain.commands import STOP_GRACE_SECONDS
+from tetherd.domain.ids import ApprovalId, Frozen, RunId, SessionId
 from tetherd.domain.images import MOST, Image
+from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
 from tetherd.domain.session import Session, SessionState
 
@@ -93,6 +90,7 @@ class NewSession(Body):
     fork_of: SessionIdText | None = None
     vendor_session_id: VendorId | None = None
     approval_mode: Mode = Mode.ASK
+    limits: Limits = NO_LIMITS
     start: bool = False
 
     @model_validator(mode="after")
@@ -129,7 +127,7 @@ class NewInput(Body):
 
 
 class StopWish(Body):
-    grace_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
+    grace_seconds: Annotated[float, Field(ge=0, le=60)] = STOP_GRACE_SECONDS
 
 
 class SessionsQuery(Query):
@@ -305,71 +303,7 @@ def request_id_of(approval: Approval) -> str:
     return approval.approval_id if approval.request_id.startswith(UNNAMED) else approval.request_id
 
 
-# -- the daemon --------------------------------------------------------------------------------------------------
-
-
-class Health(Frozen):
-    status: Literal["ok"] = "ok"
-    version: str
-
-
-class Stopping(Frozen):
-    status: Literal["stopping"] = "stopping"
-
-
-class AgentList(Frozen):
-    agents: tuple[AgentView, ...]
-
-
-class BridgeList(Frozen):
-    bridges: tuple[BridgeView, ...]
-
-
-class BridgeCheck(Frozen):
-    """What the platform said, in the order in which it was asked."""
-
-    findings: tuple[BridgeFinding, ...]
-
-
-class NewToken(Body):
-    """`session_id` goes with role agent, and only with it."""
-
-    name: Name
-    role: Role
-    session_id: SessionIdText | None = None
-
-    @model_validator(mode="after")
-    def _fits_its_role(self) -> Self:
-        if (self.role is Role.AGENT) != (self.session_id is not None):
-            raise ValueError("session_id goes with role agent, and only with it")
-        return self
-
-
-class TokenBody(Frozen):
-    token_id: str
-    name: str
-    role: Role
-    session_id: SessionId | None
-    created_at: datetime
-    revoked_at: datetime | None
-
-    @classmethod
-    def of(cls, view: TokenView) -> Self:
-        return cls(**asdict(view))
-
-
-class CreatedToken(TokenBody):
-    """`token` is the secret; it is shown this once."""
-
-    token: str
-
-    @classmethod
-    def made(cls, view: TokenView, secret: str) -> Self:
-        return cls(**asdict(view), token=secret)
-
-
-class TokenList(Frozen):
-    tokens: tuple[TokenBody, ...]
+# -- problems -------------------------------------------------------------------------------------------------------
 
 
 class Fault(Frozen):

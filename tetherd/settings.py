@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import SecretStr
 
 from tetherd import logconfig
+from tetherd.limits_text import read_limits
 
 PREFIX = "TETHER_"
 DEFAULT_ADAPTER = "claude_auto"
@@ -190,6 +191,16 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Directories, separated by colons: in and below them agents may use settings, hooks and servers found there.",
         _directories,
+        guarded=True,
+    ),
+    Setting(
+        "TETHER_AGENT_LIMITS",
+        "limits",
+        "limits",
+        "",
+        "What each agent may use, such as `memory_max=4G, tasks_max=2000, demo.sandbox=yes`: memory_max, memory_high, "
+        "cpu_weight (1 to 10000, others have 100), tasks_max and sandbox, for all or, with its name, for one adapter.",
+        read_limits,
         guarded=True,
     ),
     Setting(

@@ -2,6 +2,8 @@
 
     python -I -S shim.py RUN_DIR SOCKET LOCK_FD     paths absolute; LOCK_FD "-": nobody locked for us, we lock
 
+A service manager that set NOTIFY_SOCKET hears when the agent runs, or cannot.
+
 Standard library only, and everything is imported at the start: an upgrade may replace the files below a running shim.
 It outlives the daemon; what it keeps in RUN_DIR and says on SOCKET is ABI 1. A frame is HEADER (size of the payload,
 kind) and its payload; the state that a slow daemon has not read is kept once, not queued. The exit status of the
@@ -53,6 +55,8 @@ SIGTERM_GRACE_SECONDS = 5.0
 LOOK_SECONDS = 0.05
 
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+AGENT_GROUP = "agent"
+"""In a unit of our own: the control group of the agent and all that it starts, below ours."""
 
 
 def encode(kind: int, payload: bytes = b"") -> bytes:
@@ -322,6 +326,13 @@ class Shim:
         self.journal = Journal(f"{self.directory}/out.journal", output_end)
         self.errors = ErrorLog(f"{self.directory}/err.log", error_end)
         argv = self.spec["argv"]
+        group = make_group()
+
+        def prepare() -> None:
+            default_signals()
+            if group is not None:
+                os.write(group, b"0")  # whoever writes it enters
+
         try:
             process = subprocess.Popen(
                 argv,
@@ -332,14 +343,14 @@ class Shim:
                 env=self.spec["env"],
                 umask=umask,
                 start_new_session=True,
-                preexec_fn=default_signals,
+                preexec_fn=prepare,
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self.status = {"code": None, "signal": None, "error": f"cannot run {argv[0]}: {reason(error, argv[0])}"}
         else:
             self.agent = process.pid
             process.returncode = 0  # waited for by _reap
-        for end in (stdin, stdout, stderr):
+        for end in (stdin, stdout, stderr, *([] if group is None else [group])):
             os.close(end)
 
     def _reap(self) -> None:
@@ -448,6 +459,7 @@ class Shim:
     def _finish(self) -> None:
         assert self.status is not None
         self.status |= {"size": self.journal.size, "last_seq": self.input.last_seq, "at": time.time()}
+        self.status["oom_kills"] = oom_kills()
         try:
             write_json(f"{self.directory}/status.json", self.status, sync=True)
         except FileNotFoundError:
@@ -671,9 +683,49 @@ def hold(directory: str, path: str, umask: int) -> None:
                 shim.give_up(f"cannot write run.json: {error.strerror}")
             if os.path.exists(f"{directory}/revoked"):
                 shim.give_up("launched too late")
+        say_ready()
         shim.run()
         with contextlib.suppress(OSError):
             os.unlink(path)
+
+
+def say_ready() -> None:
+    """To the service manager, where one started us: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
+        if address:
+            sending.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
+
+
+def own_group() -> str:
+    """The directory of our control group. Raises OSError or ValueError where there is none."""
+    with open("/proc/self/cgroup") as file:
+        (group,) = [line.rstrip("\n")[3:] for line in file if line.startswith("0::")]
+    with open("/proc/self/mountinfo") as file:
+        (root, *_) = [line.split()[4] for line in file if " - cgroup2 " in line]
+    return f"{root}{group}"
+
+
+def make_group() -> int | None:
+    """A group for the agent below ours, to be frozen without us: its `cgroup.procs`, open. None where the control
+    group is not a unit of our own."""
+    if not os.environ.get("NOTIFY_SOCKET"):
+        return None
+    try:
+        group = f"{own_group()}/{AGENT_GROUP}"
+        os.makedirs(group, exist_ok=True)
+        return os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+
+
+def oom_kills() -> int:
+    """How often the kernel had to end a process of our control group for want of memory; 0 where it does not tell."""
+    try:
+        with open(f"{own_group()}/memory.events") as file:
+            return sum(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
+    except (OSError, ValueError):
+        return 0
 
 
 def describe(pid: int) -> dict[str, int | None]:

@@ -149,7 +149,8 @@ class Teller:
         """What the agent wrote behind `after` up to `upto`: its messages, put together from their parts."""
         parts: dict[str, bytearray] = {}
         page: Sequence[ctl.Entry] = ()
-        while after < upto:
+        # more than a file takes is cut there anyway: it is not gathered either
+        while after < upto and sum(map(len, parts.values())) <= 2 * story.FILE_BYTES:
             query = ctl.ReadEvents(after, ids.SessionId(thread.session_id), WRITTEN, limit=TEXT_EVENTS, whole=True)
             page = await self._port.control.ask(query)
             for entry in page:

@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+PLACE = "TETHERD_TEST_AGENTS"
 INSTALL_SECONDS = 900
 VERSION_SECONDS = 120
 NO_NETWORK = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT")
@@ -61,7 +62,7 @@ PROGRAMS = {
 
 def home() -> Path:
     """Where the agents are."""
-    if given := os.environ.get("TETHERD_TEST_AGENTS"):
+    if given := os.environ.get(PLACE):
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tetherd-test-agents"
 

@@ -52,6 +52,7 @@ def environ() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def daemon(environ: dict[str, str]) -> Iterator[StubDaemon]:
     with stub_daemon(control_socket(environ)) as stub:
+        stub.answer("GET /api/resources", (200, {"resources": []}))
         yield stub
 
 
@@ -59,11 +60,13 @@ def daemon(environ: dict[str, str]) -> Iterator[StubDaemon]:
 def run(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     """Runs one command line; `stdin` is piped in, or typed with `keyboard`."""
 
-    def run(*argv: str, stdin: str = "", keyboard: bool = False, execute: Any = None) -> Ran:
+    def run(
+        *argv: str, stdin: str = "", keyboard: bool = False, execute: Any = None, patience_seconds: float = 0.0
+    ) -> Ran:
         capsys.readouterr()
         given = Keyboard(stdin) if keyboard else io.StringIO(stdin)
         try:
-            code = main(argv, environ, execute or _refuse, given)
+            code = main(argv, environ, execute or _refuse, given, patience_seconds)
         except SystemExit as left:
             code = int(left.code or 0)
         return Ran(code, *capsys.readouterr())

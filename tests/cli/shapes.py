@@ -13,7 +13,8 @@ from tetherd.domain import events as ev
 from tetherd.domain.approval import Answer, Approval, ByActor, Resolution
 from tetherd.domain.ids import Actor, ApprovalId, Principal, Role, SessionId
 from tetherd.domain.session import SessionState, born, evolve
-from tetherd.schema import ApprovalBody, OutcomeBody, SessionBody, TokenBody
+from tetherd.schema import ApprovalBody, OutcomeBody, SessionBody
+from tetherd.schema_daemon import TokenBody
 
 Json = dict[str, Any]
 
@@ -75,6 +76,8 @@ def status(**changes: Any) -> tuple[int, Json]:
         "url": "http://localhost:8787",
         "started_at": AT.isoformat(),
         "data_dir": "/data",
+        "unit": None,
+        "isolation": {"kind": "units", "missing": []},
         "epoch": "e1",
         "seq": 41,
         "sessions": {"running": 2, "awaiting_approval": 1, "ended": 0},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.cli.shapes import AT, Json
 from tests.fakes.stub_daemon import problem
 from tetherd.control import BridgeView
-from tetherd.schema import BridgeCheck, BridgeList
+from tetherd.schema_daemon import BridgeCheck, BridgeList
 
 
 def bridges(*views: BridgeView) -> Json:

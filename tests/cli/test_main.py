@@ -24,6 +24,8 @@ EVERY_CALL = [
     ("new", "."),
     ("input", SESSION, "x"),
     ("interrupt", SESSION),
+    ("freeze", SESSION),
+    ("thaw", SESSION),
     ("stop", SESSION),
     ("resume", SESSION),
     ("rename", SESSION, "n"),
@@ -38,6 +40,9 @@ EVERY_CALL = [
     ("bridges",),
     ("bridges", "check", "telegram"),
     ("bridges", "pair", "telegram"),
+    ("pair",),
+    ("devices", "list"),
+    ("devices", "revoke", "d-0123abcd"),
     ("token", "create", "n"),
     ("token", "list"),
     ("token", "revoke", "t-1"),
@@ -60,8 +65,9 @@ COMMANDS = commands(build_parser())
 
 
 def test_every_command_is_called_in_these_tests() -> None:
-    called = {call[:2] if call[0] in ("token", "bridges") else call[:1] for call in EVERY_CALL}
-    assert {*COMMANDS} - called == {("attach",), ("token",), ("version",)}
+    called = {call[:2] if call[0] in ("token", "bridges", "devices") else call[:1] for call in EVERY_CALL}
+    asked_of_systemd = {words for words in COMMANDS if words[0] == "service"}
+    assert {*COMMANDS} - called - asked_of_systemd == {("attach",), ("token",), ("devices",), ("version",)}
 
 
 # -- help --------------------------------------------------------------------------------------------------------

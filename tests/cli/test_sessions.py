@@ -119,6 +119,8 @@ def test_a_name_made_of_a_prompt_is_one_that_the_api_takes(daemon, run, tmp_path
     [
         (("input", SESSION, "run", "it"), f"POST {PATH}/input", {"text": "run it"}, "sent to"),
         (("interrupt", SESSION), f"POST {PATH}/interrupt", {}, "interrupting"),
+        (("freeze", SESSION), f"POST {PATH}/freeze", {}, "frozen"),
+        (("thaw", SESSION), f"POST {PATH}/thaw", {}, "thawed"),
         (("stop", SESSION), f"POST {PATH}/stop", {}, "stopping"),
         (("stop", SESSION, "--grace", "0"), f"POST {PATH}/stop", {"grace_seconds": 0.0}, "stopping"),
         (("resume", SESSION), f"POST {PATH}/resume", {}, "resumed"),

@@ -11,7 +11,7 @@ from tests.cli.shapes import APPROVAL, AT, SESSION, status, token
 from tests.fakes.stub_daemon import problem, stub_daemon
 from tetherd.cli.commands import system
 from tetherd.control import BridgeView
-from tetherd.schema import BridgeList
+from tetherd.schema_daemon import BridgeList
 from tetherd.version import own_version
 
 NOBODY = "tetherctl: cannot reach tetherd (no socket at {0})\nstart it:  tether start\n"

@@ -42,6 +42,7 @@ from tetherd.domain.approval import (
     Resolution,
 )
 from tetherd.domain.authority import Forbidden
+from tetherd.domain.changes import NothingToFreeze
 from tetherd.domain.decide import Closed, Context, NoSuchApproval, NotAChoice, WrongState, create, decide
 from tetherd.domain.ids import Role, SessionId, approval_id_for
 from tetherd.domain.modes import Mode
@@ -95,6 +96,7 @@ ROLES = {
     RESUME: "oa",
     cmd.RenameSession(**TO, name="n"): "oa",
     cmd.SetMode(**TO, mode=Mode.AUTO): "o",
+    cmd.SetFrozen(**TO, frozen=True): "oa",
     DELETE: "o",
     pushed(): "og",
     cmd.ConfirmPolled(**TO): "og",
@@ -277,6 +279,28 @@ def test_rename_and_mode_say_nothing_when_nothing_changes() -> None:
     assert kinds(given(session, cmd.SetMode(**TO, mode=Mode.EDITS), cmd.SetMode(**TO, mode=Mode.EDITS))) == [
         "mode_changed"
     ]
+
+
+FREEZE, THAW = cmd.SetFrozen(**TO, frozen=True), cmd.SetFrozen(**TO, frozen=False)
+
+
+@pytest.mark.parametrize("state", [S.AWAITING_INPUT, S.RUNNING, S.AWAITING_APPROVAL, S.INTERRUPTING])
+def test_freezing_and_thawing_are_said_once_and_a_stop_ends_it(state: SessionState) -> None:
+    session = session_in(state)
+    assert kinds(given(session, FREEZE, FREEZE, THAW, THAW)) == ["agent_frozen", "agent_thawed"]
+    frozen = given(session, FREEZE).session
+    assert (frozen.frozen, frozen.state) == (True, state)
+    assert not given(frozen, STOP).session.frozen
+    assert not given(frozen, cmd.RunStopped(RUN, code=0)).session.frozen
+
+
+@pytest.mark.parametrize("state", [S.CREATED, S.STARTING, S.STOPPING, S.ENDED])
+def test_where_no_agent_works_nothing_is_frozen(state: SessionState) -> None:
+    with pytest.raises(NothingToFreeze):
+        decide(session_in(state), FREEZE, CONTEXT)
+    assert kinds(given(session_in(state), THAW)) == []
+    with pytest.raises(NothingToFreeze):
+        decide(session_in(S.RUNNING).model_copy(update={"external": True}), FREEZE, CONTEXT)
 
 
 @pytest.mark.parametrize("state", [S.CREATED, S.ENDED])

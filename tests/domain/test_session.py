@@ -29,6 +29,8 @@ EVENTS: dict[str, ev.Event] = {
     "approval_resolved": ev.ApprovalResolved(approval_id=ASKED.approval_id, answer=APPROVE, by=BY),
     "verdict_delivered": ev.VerdictDelivered(approval_id=ASKED.approval_id, outcome="delivered"),
     "mode_changed": ev.ModeChanged(mode="edits", by=OWNER),
+    "agent_frozen": ev.AgentFrozen(by=OWNER),
+    "agent_thawed": ev.AgentThawed(by=OWNER),
     "session_renamed": ev.SessionRenamed(name="new", by=OWNER),
     "run_ended": ev.RunEnded(run_id=RUN, reason="failed", code=3),
     "session_deleted": ev.SessionDeleted(by=OWNER),

@@ -202,3 +202,16 @@ def test_nobody_else_may_read_its_data() -> None:
                 check=True,
             ).stdout.split()
             assert not open_to_others
+
+
+def test_a_detached_agent_cannot_be_frozen() -> None:
+    with fresh_daemon() as daemon:
+        session_id = daemon.new_session("@hold")
+        daemon.wait_for_approval()
+        with pytest.raises(ApiError) as refused:
+            daemon.post(f"/api/sessions/{session_id}/freeze")
+        assert (refused.value.status, refused.value.code) == (409, "cannot_freeze")
+        assert not daemon.session(session_id)["frozen"]
+        isolation = daemon.get("/api/status")["isolation"]
+        assert isolation["kind"] == "processes"
+        assert "no limits" in isolation["missing"][0]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.e2e.claude import bash, call, claude_daemon
 from tests.e2e.daemon import Json, idle_daemon, of_type, until
-from tests.e2e.telegram import live_telegram
+from tests.e2e.telegram import TOKEN, live_telegram
 from tests.emulators.script import prompt
-
-TOKEN_PARTS = ("123456789:", "A" * 35)
 
 
 def test_a_session_from_its_first_word_in_a_chat_to_its_end() -> None:
@@ -72,7 +72,7 @@ def test_a_session_from_its_first_word_in_a_chat_to_its_end() -> None:
         check = daemon.tetherctl("bridges", "check")
         assert check.returncode == 0, check.stdout
         assert daemon.stop()[0] == 0
-        assert "".join(TOKEN_PARTS) not in daemon.log + daemon.output
+        assert TOKEN not in daemon.log + daemon.output
 
 
 def _who(resolved: Json) -> tuple[str, str, str | None]:
@@ -125,3 +125,25 @@ def test_the_real_claude_code_in_a_chat() -> None:
         chat.wait_for(lambda one: one.quoted() == "Blue it is.", "the answer")
         chat.do(lambda: ada.say("/stop", group, thread))
         chat.wait_for_text("⏹ Ended: stopped")
+
+
+def test_a_bridge_comes_and_goes_with_a_reload_of_the_settings() -> None:
+    with live_telegram() as chat, idle_daemon() as daemon:
+        daemon.start()
+        settings = daemon.home / "config" / "tether" / "config.env"
+        before = settings.read_text()
+        rows = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_FORUM_GROUP_ID": str(chat.group.chat_id)}
+        rows |= {"TELEGRAM_ALLOWED_USER_IDS": "11", "TELEGRAM_API_BASE": chat.base}
+        settings.write_text(before + "".join(f"{key}={value}\n" for key, value in rows.items()))
+
+        def state() -> str:
+            return str(daemon.get("/api/bridges")["bridges"][0]["state"])
+
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: state() == "running", "the bridge to run")
+        until(lambda: chat.do(lambda: bool(chat.server.commands)), "its menu")
+        settings.write_text(before)
+        daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: state() == "off", "the bridge to be off", 5.0)
+        assert TOKEN not in daemon.log

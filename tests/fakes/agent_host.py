@@ -161,6 +161,9 @@ class FakeShim:
         self.is_deaf = False
         self.is_mute = False
         """True: what is in the journal is not read yet."""
+        self.frozen = False
+        self.obeys = True
+        """False: it hears that it shall stop, and does not."""
         self.repeats = 0
         self.connection = 0
         self.bell = trio.Event()
@@ -192,7 +195,7 @@ class FakeShim:
         self.ring()
 
     def stop(self) -> None:
-        if self.status is None:
+        if self.status is None and self.obeys:
             self.status = RunStatus(signal=15)
         self.ring()
 
@@ -347,6 +350,20 @@ class FakeHost:
             self._machine.vanishes_once_found = False
             shim.vanish()
         return "held"
+
+    async def kill(self, run_id: RunId) -> None:
+        if run_id in self._machine.shims:
+            self._machine.shims[run_id].vanish()
+
+    async def usage(self, run_id: RunId) -> None:
+        return None
+
+    def can_freeze(self, run_id: RunId) -> bool:
+        return run_id in self._machine.shims
+
+    def set_frozen(self, run_id: RunId, is_frozen: bool) -> None:
+        if run_id in self._machine.shims:
+            self._machine.shims[run_id].frozen = is_frozen
 
     async def release(self, run_id: RunId, cursor: int) -> None:
         await trio.lowlevel.checkpoint()

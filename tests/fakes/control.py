@@ -215,6 +215,8 @@ class FakeControl:
                 return tuple(
                     ctl.AgentView(n, f"the {n} agent", f, None, None, n == "demo") for n, f in ADAPTERS.items()
                 )
+            case ctl.ListResources(session_id=session_id):
+                return self._resources(session_id)
             case ctl.GetStatus():
                 return self._status()
             case _:
@@ -244,7 +246,28 @@ class FakeControl:
             counts[view.session.state] = counts.get(view.session.state, 0) + 1
         pending = sum(view.state == "pending" for view in self.approvals.values())
         seq = self.entries[-1].seq if self.entries else 0
-        return ctl.DaemonStatus("1.0", "http://localhost:8787", NOON, "/data", self.epoch, seq, counts, pending, ())
+        return ctl.DaemonStatus(
+            "1.0",
+            "http://localhost:8787",
+            NOON,
+            "/data",
+            None,
+            ctl.Isolation("processes", ()),
+            self.epoch,
+            seq,
+            counts,
+            pending,
+            (),
+        )
+
+    def _resources(self, session_id: SessionId | None) -> tuple[ctl.ResourcesView, ...]:
+        if session_id is not None and session_id not in self.views:
+            raise ctl.NotFound(f"no session {session_id}")
+        return tuple(
+            ctl.ResourcesView(one, RunId("r-1"), f"tether-agent-r-{one}.service", 2**20, 1.5, 3)
+            for one in self.views
+            if session_id in (None, one)
+        )
 
     def _session(self, session_id: SessionId, by: Actor | None = None) -> Session:
         if session_id not in self.views or (by is not None and not may_see(by, session_id)):

@@ -13,6 +13,7 @@ from werkzeug.datastructures import Headers
 from tests.fakes.control import FakeBridges, FakeControl, FakeDevices, FakeTokens
 from tetherd.api.app import ApiSettings, create_app
 from tetherd.domain.ids import Role, SessionId
+from tetherd.metrics import Metrics
 
 HOST = "localhost:8787"
 OUR_UID = 1000
@@ -57,6 +58,7 @@ class Api:
 
     def __init__(self, **settings: Any) -> None:
         self.control = FakeControl()
+        self.metrics = Metrics(0)
         self.tokens = FakeTokens()
         self.bridges = FakeBridges()
         self.stops = 0
@@ -69,7 +71,8 @@ class Api:
                 "socket_uid": OUR_UID,
                 "is_agent_process": lambda pid: pid == AGENT_PID,
                 "request_stop": self._note_stop,
-                "default_adapter": "demo",
+                "default_adapter": lambda: "demo",
+                "metrics": lambda *asked: self.metrics.render(self.control, self.bridges, *asked),
                 "web_dir": Path("/nowhere"),
                 **settings,
             }

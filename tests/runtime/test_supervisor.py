@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from tests.fakes.agent_host import Script
 from tests.faults.enumerated.harness import CLI, SID, Lab, make_inline, make_repeatable
 from tetherd import control as ctl
+from tetherd.agents.process import RunStatus
 from tetherd.control import NotFound, Outcome
 from tetherd.domain import commands as cmd
 from tetherd.domain import events as ev
@@ -18,6 +19,7 @@ from tetherd.domain.decide import WrongState
 from tetherd.domain.ids import InputId, SessionId
 from tetherd.domain.images import Image
 from tetherd.domain.session import SessionState
+from tetherd.runtime.run_driver import KILL_MARGIN_SECONDS
 from tetherd.runtime.session_actor import SessionActor
 from tetherd.runtime.supervisor import NoSuchAdapter, NoSuchDirectory
 from tetherd.runtime.world import NoImages
@@ -179,3 +181,66 @@ async def test_images_for_an_agent_that_takes_none_are_refused_and_not_dropped(
         refused = await lab.submit(command)
         assert isinstance(refused, NoImages)
         assert await lab.events(ev.InputAccepted) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        (RunStatus(signal=9, oom_kills=1), "the kernel ended it: out of memory"),
+        (RunStatus(signal=9), None),
+        (RunStatus(code=1, oom_kills=1), None),  # what it had started was ended, and it knew
+    ],
+)
+async def test_an_agent_that_is_out_of_memory_says_so_and_can_be_resumed(
+    tmp_path: Path, autojump_clock: MockClock, status: RunStatus, detail: str | None
+) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+        await lab.create()
+        await lab.send("write")
+        await lab.wait_for(ev.InputDelivered)
+        lab.shim().status = status
+        lab.shim().ring()
+        (ended,) = await lab.wait_for(ev.RunEnded)
+        assert (ended.reason, ended.detail) == ("failed", detail)
+        assert isinstance(await lab.submit(cmd.ResumeSession(session_id=SID, by=CLI)), Outcome)
+
+
+async def test_a_shim_that_does_not_obey_is_killed_some_time_after_the_grace(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+        await lab.create()
+        await lab.send("write")
+        await lab.wait_for(ev.InputDelivered)
+        lab.shim().obeys = False
+        begun = trio.current_time()
+        await lab.submit(cmd.StopSession(session_id=SID, by=CLI, grace_seconds=2.0))
+        (ended,) = await lab.wait_for(ev.RunEnded)
+        assert ended.reason == "stopped"
+        assert trio.current_time() - begun >= 2.0 + KILL_MARGIN_SECONDS
+        assert lab.shim().is_gone
+
+
+async def test_what_was_frozen_stays_so_through_a_restart_and_a_stop_thaws_it(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    lab = Lab(tmp_path, SCRIPT)
+    async with lab.running():
+        await lab.create()
+        await lab.send("write")
+        await lab.wait_for(ev.InputDelivered)
+        await lab.submit(cmd.SetFrozen(session_id=SID, by=CLI, frozen=True))
+        assert lab.shim().frozen
+        lab.shim().frozen = False  # as it is between the commit and the deed
+        await lab.crash()
+        assert lab.shim().frozen
+        await lab.submit(cmd.SetFrozen(session_id=SID, by=CLI, frozen=False))
+        assert not lab.shim().frozen
+        await lab.submit(cmd.SetFrozen(session_id=SID, by=CLI, frozen=True))
+        await lab.submit(cmd.StopSession(session_id=SID, by=CLI))
+        assert not lab.shim().frozen
+        await lab.wait_for(ev.RunEnded)
+        said = [*await lab.events(ev.AgentFrozen), *await lab.events(ev.AgentThawed)]
+        assert [event.type for event in said] == ["agent_frozen", "agent_frozen", "agent_thawed"]

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 
 SHIM_MARK = b"tetherd/shim.py"
 RUN_MARK = b"TETHER_RUN_ID="
+UNIT_MARK = b"/tether-agent-"
+"""Who is in the control group of an agent's unit stays there, whomever it hangs below."""
 DEPTH_LIMIT = 1000
 
 
 def is_agent_process(pid: int) -> bool:
-    """True when `pid` or one of its ancestors is a shim or carries a run's mark; ancestors of ours do not count.
+    """True when `pid` or an ancestor is a shim, carries a run's mark or is in its unit; ancestors of ours do not count.
 
     An unreadable or vanished process counts as an agent's: deny by default.
     """
@@ -24,6 +26,8 @@ def is_agent_process(pid: int) -> bool:
         if ancestor in ours:
             return False
         if SHIM_MARK in _read(ancestor, "cmdline") or _has_run_mark(_read(ancestor, "environ")):
+            return True
+        if UNIT_MARK in _read(ancestor, "cgroup"):
             return True
     return not os.path.exists(f"/proc/{pid}")
 

@@ -17,9 +17,12 @@ from typing import Literal
 import trio
 
 from tetherd import paths, shim
+from tetherd.agents.cgroup import Usage, can_freeze, freeze, measure
 from tetherd.agents.launcher import Spawn, launch, spawn_detached
 from tetherd.agents.process import HeldAgent, hold
 from tetherd.agents.rundir import RunDir
+from tetherd.agents.sandboxing import NO_SANDBOX, Sandbox
+from tetherd.agents.units import UserManager
 from tetherd.domain.ids import RunId
 from tetherd.errors import Unavailable
 from tetherd.logconfig import get_logger
@@ -40,16 +43,30 @@ log = get_logger(__name__)
 class ShimHost:
     """The runtime's AgentHost with real processes behind shims."""
 
-    def __init__(self, data_dir: Path, runtime_dir: Path, daemon_epoch: int, *, spawn: Spawn = spawn_detached) -> None:
-        """`daemon_epoch` rises with every start of the daemon: a shim listens to the newest."""
+    def __init__(
+        self,
+        data_dir: Path,
+        runtime_dir: Path,
+        daemon_epoch: int,
+        *,
+        units: UserManager | None = None,
+        sandbox: Sandbox = NO_SANDBOX,
+        spawn: Spawn = spawn_detached,
+    ) -> None:
+        """`daemon_epoch` rises with every start of the daemon: a shim listens to the newest. With `units` each agent
+        is launched as one, else by `spawn`; those that run already are held whichever way they were started."""
         self._runs = paths.runs_dir(data_dir.absolute())
         self._runtime_dir = runtime_dir.absolute()
         self._epoch = daemon_epoch
+        self._units = units
+        self._sandbox = sandbox
         self._spawn = spawn
 
     async def launch(self, run_id: RunId, launching: Launch) -> None:
+        if launching.limits.sandbox:
+            launching = self._sandbox.wrap(launching)
         marked = replace(launching, environment={**launching.environment, RUN_VARIABLE: run_id})
-        await launch(self._directory(run_id), self._socket(run_id), run_id, marked, self._spawn)
+        await launch(self._directory(run_id), self._socket(run_id), run_id, marked, self._spawn, self._units)
 
     @asynccontextmanager
     async def attach(self, run_id: RunId, cursor: int) -> AsyncIterator[HeldAgent]:
@@ -70,10 +87,50 @@ class ShimHost:
                 directory.revoked.touch(mode=0o600)
             if directory.run() is None:
                 return "unborn"
+            if self._units is not None:
+                await self._units.kill(run_id)
             killed = await trio.to_thread.run_sync(kill_marked, run_id)
             directory.leave_lost()  # now it can be attached to: what it had said before is not lost
         log.warning("run lost", run=run_id, killed=killed)
         return "lost"
+
+    async def kill(self, run_id: RunId) -> None:
+        """End the run by force, its shim included: nothing of it obeys any more."""
+        run = self._directory(run_id).run()
+        if self._units is not None:
+            await self._units.kill(run_id)
+        await trio.to_thread.run_sync(kill_marked, run_id)
+        if run is not None:
+            shim.send_signal(run["shim"]["pid"], run["shim"]["start_ticks"], signal.SIGKILL)
+
+    async def usage(self, run_id: RunId) -> Usage | None:
+        """What the run uses now; None when it does not run."""
+        pid = self._shim_pid(run_id)
+        return None if pid is None else await trio.to_thread.run_sync(measure, pid)
+
+    def can_freeze(self, run_id: RunId) -> bool:
+        """Is the agent in a control group of its own?"""
+        pid = self._shim_pid(run_id)
+        return pid is not None and can_freeze(pid)
+
+    def set_frozen(self, run_id: RunId, is_frozen: bool) -> None:
+        """Have the agent stand still or go on, if it runs; a file of the kernel's is written, nothing is waited for."""
+        pid = self._shim_pid(run_id)
+        if pid is None or not can_freeze(pid):
+            return
+        try:
+            freeze(pid, is_frozen)
+        except OSError as error:  # it ends just now
+            log.warning("cannot freeze or thaw", run=run_id, frozen=is_frozen, why=str(error))
+
+    def _shim_pid(self, run_id: RunId) -> int | None:
+        """None when it does not live."""
+        run = self._directory(run_id).run()
+        if run is None:
+            return None
+        pid, start = run["shim"]["pid"], run["shim"]["start_ticks"]
+        stat = shim.stat_of(pid)
+        return pid if stat is not None and stat[2] == start and stat[1] not in "ZX" else None
 
     async def release(self, run_id: RunId, cursor: int) -> None:
         await trio.to_thread.run_sync(_punch, self._directory(run_id).journal, cursor)

@@ -13,12 +13,14 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import trio
 
 from tetherd import shim
 from tetherd.agents.rundir import RunDir
 from tetherd.domain.ids import RunId
+from tetherd.domain.limits import Limits
 from tetherd.errors import Unavailable
 from tetherd.plugin import Launch
 
@@ -67,11 +69,25 @@ async def spawn_detached(command: ShimCommand) -> None:
         raise Unavailable(f"the shim ended with {done.returncode}")
 
 
-async def launch(directory: RunDir, socket: Path, run_id: RunId, launch: Launch, spawn: Spawn) -> None:
+class Units(Protocol):
+    """A service manager that starts shims, each in a unit of its own."""
+
+    async def start(self, run_id: RunId, command: ShimCommand, limits: Limits) -> None:
+        """Returns when the shim says that it is ready. Raises Unavailable."""
+
+    async def is_active(self, run_id: RunId) -> bool:
+        """Does the run's unit run, or is it about to?"""
+
+
+async def launch(
+    directory: RunDir, socket: Path, run_id: RunId, launch: Launch, spawn: Spawn, units: Units | None = None
+) -> None:
     """Start the agent; returns once a shim holds it, or has said why not in its status. Raises Unavailable.
 
-    An earlier attempt that never came so far as run.json may be repeated.
+    An earlier attempt that never came so far as run.json may be repeated. With `units` the shim locks by itself, and
+    the unit's name is what keeps a second one from being started meanwhile.
     """
+    refused: Unavailable | None = None
     try:
         directory.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,18 +98,24 @@ async def launch(directory: RunDir, socket: Path, run_id: RunId, launch: Launch,
                 raise Unavailable(f"run {run_id} was started before")
             directory.revoked.unlink(missing_ok=True)
             _write_spec(directory, run_id, launch)
-            await spawn(ShimCommand(directory.path, socket, lock))
+            if units is None:
+                await spawn(ShimCommand(directory.path, socket, lock))
     except OSError as error:
         raise Unavailable(f"cannot prepare run {run_id}: {error.strerror or error}") from error
+    if units is not None:
+        try:
+            await units.start(run_id, ShimCommand(directory.path, socket, None), launch.limits)
+        except Unavailable as error:
+            refused = error  # perhaps because a shim of an earlier attempt is on its way
     with trio.move_on_after(READY_SECONDS):
-        while directory.is_held():
+        while directory.is_held() or (refused is not None and units is not None and await units.is_active(run_id)):
             if _is_ready(directory):
                 return
             await trio.sleep(LOOK_SECONDS)
     if not _is_ready(directory):
         directory.revoked.touch(mode=0o600)
         if not _is_ready(directory):  # ready since: then the shim looked for the revocation before it was there
-            raise Unavailable(f"the shim did not start the agent{_last_words(directory)}")
+            raise refused or Unavailable(f"the shim did not start the agent{_last_words(directory)}")
         directory.revoked.unlink()
 
 
@@ -111,7 +133,7 @@ def _write_spec(directory: RunDir, run_id: RunId, launch: Launch) -> None:
             "argv": list(_argv(launch)),
             "env": dict(launch.environment),
             "cwd": launch.directory,
-            "limits": {},
+            "limits": launch.limits.model_dump(exclude_none=True),
         },
     )
     os.chmod(directory.spec, 0o600)

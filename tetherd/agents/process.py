@@ -48,6 +48,8 @@ class RunStatus:
     signal: int | None = None
     error: str | None = None
     lost: bool = False
+    oom_kills: int = 0
+    """How often the kernel ended a process of it for want of memory."""
 
 
 class HeldAgent:
@@ -207,7 +209,11 @@ class HeldAgent:
 
     def _learn(self, status: dict[str, Any]) -> None:
         self._status = RunStatus(
-            status.get("code"), status.get("signal"), status.get("error"), bool(status.get("lost"))
+            status.get("code"),
+            status.get("signal"),
+            status.get("error"),
+            bool(status.get("lost")),
+            status.get("oom_kills", 0),
         )
         self._size = status.get("size", 0)
         self.last_seq = max(self.last_seq, status.get("last_seq", 0))

@@ -18,6 +18,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound, UnsupportedMediaType
 from tetherd.api.auth import Caller, identify, refuse_foreign_pages, require_our_name
 from tetherd.api.body import read_json
 from tetherd.api.connection import TetherHTTPConnection
+from tetherd.api.metrics import METRICS
 from tetherd.api.openapi import ROUTES
 from tetherd.api.pairing import Pairings
 from tetherd.api.problems import Invalid, handle_problems
@@ -72,10 +73,12 @@ def create_app(
         _register(app, PREFIX + route.path, route.method, route.handler.__name__, endpoint.answer)
     for number, (path, view) in enumerate(Site(settings.web_dir).views().items()):
         _register(app, path, "GET", f"file_{number}", view)
+    scrape = _Endpoint.of(METRICS, house)
+    _register(app, METRICS.path, METRICS.method, METRICS.handler.__name__, scrape.answer)
 
     async def check_boundary() -> None:
         require_our_name(request, settings)
-        if request.path.startswith(PREFIX):
+        if request.path.startswith((PREFIX, METRICS.path)):
             refuse_foreign_pages(request)
 
     async def finish(response: Response) -> Response:
@@ -126,7 +129,7 @@ class _Endpoint:
     def of(cls, route: Route, house: _House) -> _Endpoint:
         shape = shape_of(route)
         body = None if shape.body is None else TypeAdapter(shape.body)
-        gives = None if shape.answer is None or route.is_stream else TypeAdapter(shape.answer)
+        gives = None if shape.answer in (None, Response) or route.is_stream else TypeAdapter(shape.answer)
         return cls(route, shape.query, body, gives, house)
 
     async def answer(self, **ids: str) -> Response:

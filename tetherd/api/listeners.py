@@ -46,6 +46,12 @@ class Listener:
         self.stream.socket.close()
 
 
+def adopt(sock: socket.socket) -> Listener:
+    """A listening socket that the service manager opened and goes on to own: its file is not ours to remove."""
+    sock.setblocking(False)
+    return Listener(_trio_listener(sock), "socket" if sock.family == socket.AF_UNIX else "tcp")
+
+
 async def open_tcp(hosts: Sequence[str], port: int) -> list[Listener]:
     """Listen on every host, numeric addresses all, or on none; ::1 is left out where the machine lacks it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from pathlib import Path
 class ApiSettings:
     """Fixed while the daemon runs.
 
+    metrics: a scrape's text and content type, for so many open streams and an Accept header.
+    default_adapter: what a session gets that names none, as the settings say now.
     allowed_hosts: what `Host` may say on TCP, in lower case, with the port where it is not the scheme's own.
     public_url: where people's browsers find us, without a slash at its end.
     dev: TCP needs no token, if the client is a process of socket_uid on this host.
@@ -28,7 +30,8 @@ class ApiSettings:
     socket_uid: int
     is_agent_process: Callable[[int], bool]
     request_stop: Callable[[], None]
-    default_adapter: str
+    default_adapter: Callable[[], str]
+    metrics: Callable[[int, str], Awaitable[tuple[bytes, str]]]
     web_dir: Path
     body_limit: int = 1024 * 1024
     text_limit: int = 1024 * 1024

@@ -47,6 +47,11 @@ class Streams:
         # Weak, so that a stream whose client left before its first byte is not counted for ever.
         self._open: weakref.WeakSet[EventStream] = weakref.WeakSet()
 
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
     async def open(
         self, after: str | None, session_id: SessionId | None, live: bool, is_valid: Callable[[], bool]
     ) -> Response:

@@ -30,12 +30,14 @@ class Call:
         client: Client,
         execute: Callable[[str, list[str]], object],
         stdin: TextIO,
+        environ: Mapping[str, str],
     ) -> None:
         self.args = args
         self.terminal = terminal
         self.client = client
         self.execute = execute
         self.stdin = stdin
+        self.environ = environ
 
     def get(self, path: str) -> Json:
         return self.client.request("GET", path)
@@ -55,12 +57,21 @@ class Call:
         """Go on only when a person says yes, or --yes was given. Raises Refusal."""
         if self.args.yes:
             return
-        if not (self.stdin.isatty() and sys.stderr.isatty()):
+        if not self._can_be_asked():
             raise Refusal(f"{self.args.command} needs a confirmation", "say so with --yes", USAGE)
+        if not self.is_yes(question):
+            raise Refusal("nothing was done")
+
+    def is_yes(self, question: str) -> bool:
+        """Ask a person; where there is none, the answer is no."""
+        if not self._can_be_asked():
+            return False
         sys.stderr.write(printable(f"{question} [y/N] "))  # a session's name may be an agent's words
         sys.stderr.flush()
-        if self.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise Refusal("nothing was done")
+        return self.stdin.readline().strip().lower() in ("y", "yes")
+
+    def _can_be_asked(self) -> bool:
+        return self.stdin.isatty() and sys.stderr.isatty()
 
     # -- finding things ------------------------------------------------------------------------------------------
 

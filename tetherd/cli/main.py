@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TextIO
 
 from tetherd.cli.call import Call
-from tetherd.cli.commands import approvals, bridges, devices, follow, logs, sessions, system
+from tetherd.cli.commands import approvals, bridges, devices, follow, logs, service, sessions, system
 from tetherd.cli.output import (
     ALREADY_RESOLVED,
     CONFIGURATION,
@@ -30,6 +30,7 @@ from tetherd.paths import control_socket
 from tetherd.version import own_version
 
 _INTERRUPTED = 130
+_RECOVERY_SECONDS = 20.0
 _HELP_COLUMNS = 79
 
 _EPILOG = """\
@@ -67,15 +68,26 @@ def main(
     environ: Mapping[str, str] = os.environ,
     execute: Callable[[str, list[str]], object] = os.execv,
     stdin: TextIO | None = None,
+    patience_seconds: float = _RECOVERY_SECONDS,
 ) -> int:
-    """Carry out one command line and return the exit code. Usage errors and --help raise SystemExit."""
+    """Carry out one command line and return the exit code. Usage errors and --help raise SystemExit.
+
+    A daemon that has just started is asked again for `patience_seconds`.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without umlauts still shows something
     program = os.path.basename(sys.argv[0])
     parser = build_parser(program if program in ("tether", "tetherctl") else "tetherctl")
     args = parser.parse_args(argv)
     terminal = Terminal(sys.stdout, sys.stderr, environ, as_json=args.json)
-    call = Call(args, terminal, Client(control_socket(environ)), execute, stdin or sys.stdin)
+    call = Call(
+        args,
+        terminal,
+        Client(control_socket(environ), patience_seconds=patience_seconds),
+        execute,
+        stdin or sys.stdin,
+        environ,
+    )
     try:
         return int(args.run(call))
     except TetherError as error:
@@ -111,6 +123,7 @@ def build_parser(program: str = "tetherctl") -> ArgumentParser:
     bridges.register(add, _accept_json)
     devices.register(add, _accept_json)
     system.register(add, _accept_json)
+    service.register(add, _accept_json)
     return parser
 
 
@@ -156,6 +169,8 @@ def _exit_code(error: TetherError) -> int:
             return NOT_FOUND
         case ApiError(status=422):
             return USAGE
+        case ApiError(code="misconfigured"):
+            return CONFIGURATION
         case ApiError(is_passing=True):
             return TRY_LATER
         case Misconfigured():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from argparse import ArgumentTypeError
 from datetime import datetime
 from typing import Any
 
 from tetherd.cli.output import Part, Styled, Terminal
+from tetherd.sizes import read_size, show_size
 
 Json = dict[str, Any]
 
@@ -111,3 +113,25 @@ def show_diff(terminal: Terminal, diff: str, indent: str = "") -> None:
         header = line.startswith(("+++ ", "--- "))
         style = "bold" if header else {"+": "added", "-": "removed", "@": "place"}.get(line[:1], "")
         terminal.block(line, style, indent)
+
+
+def limit_words(limits: Json) -> str:
+    """What was asked for a session's agent; empty when nothing was."""
+    words = [f"{name} of memory" for name in [_size_of(limits, "memory_max_bytes")] if name]
+    words += [f"slower above {name}" for name in [_size_of(limits, "memory_high_bytes")] if name]
+    words += [f"{limits['tasks_max']} processes and threads"] if limits["tasks_max"] else []
+    words += [f"CPU weight {limits['cpu_weight']}"] if limits["cpu_weight"] else []
+    words += ["in a sandbox"] if limits["sandbox"] else []
+    return ", ".join(words)
+
+
+def _size_of(limits: Json, name: str) -> str | None:
+    return show_size(limits[name]) if limits[name] else None
+
+
+def size(text: str) -> int:
+    """An argument such as 4G, in bytes."""
+    try:
+        return read_size(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None

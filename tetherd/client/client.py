@@ -20,6 +20,7 @@ from tetherd.errors import Rejected, Unavailable
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 60.0
 """Longer than the daemon itself takes before it says that it is too slow."""
+RECOVERING_PAUSE_SECONDS: Final = 0.1
 SILENCE_SECONDS: Final = 45.0
 """A stream sends at least a comment each 15 s (contract, 3); three missed ones mean that nobody is there."""
 
@@ -55,14 +56,23 @@ class ApiError(Rejected):
 class Client:
     """Speaks to one daemon. Holds no connection between requests, so threads may share it."""
 
-    def __init__(self, address: Address, token: str | None = None, *, surface: str | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        token: str | None = None,
+        *,
+        surface: str | None = None,
+        patience_seconds: float = 0.0,
+    ) -> None:
         """`address` is the control socket, which needs no token, or a host and port, which do.
 
-        `surface` is what the socket takes us for: cli when not given, or mcp.
+        `surface` is what the socket takes us for: cli when not given, or mcp. A daemon that has just started, perhaps
+        by our own knock, is asked again for `patience_seconds`.
         """
         self._address = address
         self._token = token
         self._surface = surface
+        self._patience_seconds = patience_seconds
 
     @classmethod
     def connect(cls, address: Address, token: str | None = None, *, surface: str | None = None) -> Client:
@@ -80,6 +90,16 @@ class Client:
         `key` is an Idempotency-Key: the same one again is the same deed, not another. Raises ApiError for every
         answer from 400 on, DaemonUnreachable when there is none.
         """
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return self._request_once(method, path, body, key)
+            except ApiError as error:
+                if error.code != "recovering" or time.monotonic() >= deadline:
+                    raise
+            time.sleep(RECOVERING_PAUSE_SECONDS)
+
+    def _request_once(self, method: str, path: str, body: dict[str, Any] | None, key: str | None) -> dict[str, Any]:
         headers = {"Connection": "close"}
         payload = None
         if body is not None:

@@ -21,6 +21,7 @@ _WORK: frozenset[type] = frozenset(
         cmd.StopSession,
         cmd.ResumeSession,
         cmd.RenameSession,
+        cmd.SetFrozen,
     }
 )
 _AGENT: frozenset[type] = frozenset({cmd.PushEvents, cmd.ConfirmPolled})

@@ -9,7 +9,11 @@ from tetherd.domain.approval import Answer
 from tetherd.domain.events import AgentEvent
 from tetherd.domain.ids import Actor, ApprovalId, InputId, RunId, SessionId
 from tetherd.domain.images import Image
+from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
+
+STOP_GRACE_SECONDS = 1.5
+"""Who says stop wants to see it stopped: with the killing it takes less than two seconds, whatever the agent does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,7 @@ class CreateSession:
     fork_of: str | None = None
     note: str | None = None
     """What a person should know of how it came about."""
+    limits: Limits = NO_LIMITS
     key: str | None = None
 
 
@@ -90,6 +95,13 @@ class RenameSession(_ToSession):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetFrozen(_ToSession):
+    """Have the agent and all that it started stand still where they are, or go on."""
+
+    frozen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetMode(_ToSession):
     mode: Mode
 
@@ -129,6 +141,7 @@ Command = (
     | ResumeSession
     | RenameSession
     | SetMode
+    | SetFrozen
     | DeleteSession
     | PushEvents
     | ConfirmPolled

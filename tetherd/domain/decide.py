@@ -23,6 +23,7 @@ from tetherd.domain.approval import (
     Resolution,
 )
 from tetherd.domain.authority import require_authority
+from tetherd.domain.changes import changed
 from tetherd.domain.ids import Actor, ApprovalId, RunId, approval_id_for
 from tetherd.domain.policy import Pass, judge
 from tetherd.domain.session import Session, SessionState, born, evolve
@@ -87,7 +88,9 @@ class NotAChoice(Rejected):
 
 
 def create(command: cmd.CreateSession) -> Decision:
-    """The first event of a session."""
+    """The first event of a session. Raises NoAgentToLimit."""
+    if command.external:
+        command.limits.require_none()
     event = ev.SessionCreated(
         name=command.name,
         adapter=command.adapter,
@@ -99,6 +102,7 @@ def create(command: cmd.CreateSession) -> Decision:
         agent_type=command.agent_type,
         vendor_session_id=command.vendor_session_id,
         fork_of=command.fork_of,
+        limits=command.limits,
     )
     events: tuple[ev.Event, ...] = (event,)
     if command.note is not None:
@@ -188,12 +192,9 @@ def _command(draft: _Draft, command: cmd.Command, context: Context) -> None:
                 raise WrongState(session, "only an ended session can be resumed")
             draft.emit(ev.SessionResumed(run_id=context.run_id, by=by, vendor_session_id=session.vendor_session_id))
             _launch(draft)
-        case cmd.RenameSession(name=name):
-            if name != session.name:
-                draft.emit(ev.SessionRenamed(name=name, by=by))
-        case cmd.SetMode(mode=mode):
-            if mode is not session.mode:
-                draft.emit(ev.ModeChanged(mode=mode, by=by))
+        case cmd.RenameSession() | cmd.SetMode() | cmd.SetFrozen():
+            for event in changed(session, command):
+                draft.emit(event)
         case cmd.DeleteSession():
             if session.is_live:
                 raise WrongState(session, "it still runs", hint="stop it first")

@@ -16,6 +16,7 @@ from typing_extensions import TypeAliasType
 from tetherd.domain.approval import Answer, Approval, By
 from tetherd.domain.ids import Actor, ApprovalId, Frozen, InputId, RunId, SessionId
 from tetherd.domain.images import ImageRef
+from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
 
 
@@ -50,6 +51,7 @@ class SessionCreated(Fact):
     """A conversation that the agent has already, to be continued."""
     fork_of: str | None = None
     """A conversation of the agent of which this one begins as a copy."""
+    limits: Limits = NO_LIMITS
 
 
 class SessionStarted(Fact):
@@ -117,6 +119,18 @@ class VerdictDelivered(Fact):
 class ModeChanged(Fact):
     type: Literal["mode_changed"] = "mode_changed"
     mode: Mode
+    by: Actor
+
+
+class AgentFrozen(Fact):
+    """The agent and all that it started stand still, without knowing it, until AgentThawed or a stop."""
+
+    type: Literal["agent_frozen"] = "agent_frozen"
+    by: Actor
+
+
+class AgentThawed(Fact):
+    type: Literal["agent_thawed"] = "agent_thawed"
     by: Actor
 
 
@@ -282,6 +296,8 @@ Event = TypeAliasType(
         | ApprovalResolved
         | VerdictDelivered
         | ModeChanged
+        | AgentFrozen
+        | AgentThawed
         | SessionRenamed
         | RunEnded
         | SessionDeleted

@@ -13,6 +13,7 @@ from typing import Any
 from tetherd.domain import events as ev
 from tetherd.domain.approval import Approval
 from tetherd.domain.ids import Actor, ApprovalId, Frozen, InputId, RunId, SessionId
+from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
 
 
@@ -117,6 +118,10 @@ class Session(Frozen):
     vendor_session_id: str | None = None
     fork_of: str | None = None
     """The agent's conversation that the first run copies."""
+    limits: Limits = NO_LIMITS
+    """What was asked for this session; the settings' limits are below them."""
+    frozen: bool = False
+    """Its agent stands still: a person had it frozen."""
     turn_open: bool = False
     turns: int = 0
     open_approvals: tuple[Approval, ...] = ()
@@ -153,6 +158,7 @@ def born(session_id: SessionId, event: ev.SessionCreated) -> Session:
         agent_type=event.agent_type,
         vendor_session_id=event.vendor_session_id,
         fork_of=event.fork_of,
+        limits=event.limits,
     )
 
 
@@ -211,15 +217,19 @@ def _changes(session: Session, event: ev.Event) -> dict[str, Any]:
             return {"turn_open": False}
         case ev.ModeChanged(mode=mode):
             return {"mode": mode}
+        case ev.AgentFrozen() | ev.AgentThawed():
+            return {"frozen": isinstance(event, ev.AgentFrozen)}
         case ev.SessionRenamed(name=name):
             return {"name": name}
         case ev.UsageReported():
             return {"usage": session.usage.plus(event)}
         case ev.StopRequested() if session.state is SessionState.CREATED:
             return {"ending": Ending(reason="stopped")}
+        case ev.StopRequested() if session.frozen:  # nobody could end otherwise
+            return {"frozen": False}
         case ev.RunEnded():
             ending = Ending(reason=event.reason, code=event.code, signal=event.signal, detail=event.detail)
-            return {"turn_open": False, "ending": ending}
+            return {"turn_open": False, "frozen": False, "ending": ending}
         case _:
             return {}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
+from tetherd.agents.cgroup import Usage
 from tetherd.agents.process import HeldAgent
 from tetherd.domain.ids import RunId
 from tetherd.plugin import Launch
@@ -28,6 +29,18 @@ class AgentHost(Protocol):
 
     async def settle(self, run_id: RunId) -> Fate:
         """What became of a run, decided for good: unborn and lost runs are revoked, so that none starts late."""
+
+    async def kill(self, run_id: RunId) -> None:
+        """End the run by force, its shim included; settle() then finds it lost."""
+
+    async def usage(self, run_id: RunId) -> Usage | None:
+        """What the run uses of the machine; None when it does not run."""
+
+    def can_freeze(self, run_id: RunId) -> bool:
+        """Can its agent be made to stand still?"""
+
+    def set_frozen(self, run_id: RunId, is_frozen: bool) -> None:
+        """Have the run's agent stand still or go on, if it runs and can be frozen. Does not wait."""
 
     async def release(self, run_id: RunId, cursor: int) -> None:
         """Give back the journal's space below `cursor`, where the file system can."""

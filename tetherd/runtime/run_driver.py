@@ -6,6 +6,7 @@ reports to the session's actor, one report at a time; the actor's answer is the 
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ LAST_ACKS_SECONDS = 1.0
 STOP_SENT_SECONDS = 1.0
 """A deaf agent's shim takes no more input; the stop then goes over a fresh connection, ahead of everything."""
 REATTACH_SECONDS = 0.2
+KILL_MARGIN_SECONDS = 5.0
+"""A shim ends its tree at the end of the grace; one that has not so long after it does not obey (an agent of our uid
+may have stopped it), and is ended with all it holds."""
 
 log = get_logger(__name__)
 
@@ -110,15 +114,16 @@ class RunDriver:
     async def run(self) -> None:
         """Until the run is over: then the last report has been made."""
         stopped = await self._start() if self._launch else None
-        while stopped is None:
-            try:
-                async with self._host.attach(self._run_id, self._cursor) as held:
-                    status = await self._serve(held)
-                stopped = RunStopped(
-                    self._run_id, code=status.code, signal=status.signal, lost=status.lost, error=status.error
-                )
-            except ShimLost as lost:
-                stopped = await self._after_loss(lost)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._kill_when_overdue)
+            while stopped is None:
+                try:
+                    async with self._host.attach(self._run_id, self._cursor) as held:
+                        status = await self._serve(held)
+                    stopped = _stopped(self._run_id, status)
+                except ShimLost as lost:
+                    stopped = await self._after_loss(lost)
+            nursery.cancel_scope.cancel()
         await self._tell(Gone(stopped))
 
     async def _start(self) -> RunStopped | None:
@@ -194,6 +199,13 @@ class RunDriver:
         if scope.cancelled_caught:
             raise ShimLost("the agent takes no input: stopping it over a fresh connection")
 
+    async def _kill_when_overdue(self) -> None:
+        await self._stop.wait()
+        assert self._stop_grace is not None
+        await trio.sleep(self._stop_grace + KILL_MARGIN_SECONDS)
+        log.warning("the shim does not end its run: both are killed", run=self._run_id)
+        await self._host.kill(self._run_id)
+
     async def _write_forever(self, held: HeldAgent) -> None:
         while not self._stop.is_set():
             news = self._news
@@ -212,3 +224,10 @@ class RunDriver:
     def _ring(self) -> None:
         news, self._news = self._news, trio.Event()
         news.set()
+
+
+def _stopped(run_id: RunId, status: RunStatus) -> RunStopped:
+    error = status.error
+    if error is None and status.oom_kills and status.signal == signal.SIGKILL:
+        error = "the kernel ended it: out of memory"
+    return RunStopped(run_id, code=status.code, signal=status.signal, lost=status.lost, error=error)

@@ -24,6 +24,7 @@ from tetherd.logconfig import get_logger
 from tetherd.plugin import Launch, TextDelta
 from tetherd.runtime.active_run import ActiveRun
 from tetherd.runtime.inbox import ActorGone, Inbox, Slot
+from tetherd.runtime.operators_log import log_events
 from tetherd.runtime.run_driver import Acked, CaughtUp, Gone, Heard, RunDriver, RunReport
 from tetherd.runtime.world import World
 from tetherd.storage.eventlog import Append, Frame
@@ -115,6 +116,7 @@ class SessionActor:
         images = command.images if isinstance(command, cmd.SendInput) else ()
         if images:
             self._world.require_images(self.session.adapter)
+        self._world.require_freezable(self.session, command)
         decision = decide(self.session, command, await self._context(command))
         bulk = isinstance(command, cmd.PushEvents | cmd.ConfirmPolled)
         return await self._commit(decision, images=images, key=command.key, urgent=not bulk)
@@ -227,11 +229,14 @@ class SessionActor:
             if starts:
                 self._world.conversations.close(self.session.session_id)
             raise
-        self.session = decision.session
+        was_frozen, self.session = self.session.frozen, decision.session
+        log_events(self.session.session_id, events)
         self._remember_prompts(decision)
         if run:
             run.committed(frames)
         await self._perform(decision, run, frames, launch)
+        if run and self.session.frozen is not was_frozen:
+            self._world.agents.set_frozen(run.spec.run_id, self.session.frozen)
         return Outcome(self.session, tuple(entry.seq for entry in entries))
 
     async def _perform(
@@ -329,6 +334,7 @@ class SessionActor:
         frames = await self._world.runs.frames(session.run_id)
         fate = await self._world.agents.settle(session.run_id)
         log.info("run picked up", session=session.session_id, run=session.run_id, fate=fate)
+        self._world.agents.set_frozen(session.run_id, session.frozen)
         spec = self._world.spec(session)
         run = self._run = ActiveRun(
             self._world.adapter(session.adapter),

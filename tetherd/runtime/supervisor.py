@@ -62,7 +62,12 @@ class TooManySessions(Rejected):
 class SessionSupervisor:
     """All sessions of this daemon. `describe` makes the status from what the supervisor itself cannot know."""
 
-    def __init__(self, world: World, describe: Callable[[int, dict[Any, int]], ctl.DaemonStatus], default_adapter: str):
+    def __init__(
+        self,
+        world: World,
+        describe: Callable[[int, dict[Any, int]], ctl.DaemonStatus],
+        default_adapter: Callable[[], str],
+    ) -> None:
         self._world = world
         self._describe = describe
         self._default_adapter = default_adapter
@@ -262,12 +267,30 @@ class SessionSupervisor:
             case ctl.ReadLogs():
                 return await self._logs(query)
             case ctl.ListAgents():
-                return await self._programs.describe(self._default_adapter)
+                return await self._programs.describe(self._default_adapter())
+            case ctl.ListResources(session_id=session_id):
+                return await self._resources(session_id)
             case ctl.GetStatus():
                 counts = await world.views.counts()
                 return self._describe(await world.views.pending_approvals(), counts)
             case _:
                 raise TypeError(f"no answer to {type(query).__name__}")
+
+    async def _resources(self, session_id: SessionId | None) -> tuple[ctl.ResourcesView, ...]:
+        if session_id is not None:
+            await self._world.views.session(session_id)
+        found = []
+        for session in [actor.session for actor in self._actors.values()]:
+            if session.run_id is None or session.external or session_id not in (None, session.session_id):
+                continue
+            used = await self._world.agents.usage(session.run_id)
+            if used is not None:
+                found.append(
+                    ctl.ResourcesView(
+                        session.session_id, session.run_id, used.unit, used.memory_bytes, used.cpu_seconds, used.tasks
+                    )
+                )
+        return tuple(found)
 
     async def _logs(self, query: ctl.ReadLogs) -> ctl.SessionLogs:
         view = await self._world.views.session(query.session_id)

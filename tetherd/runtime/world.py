@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tetherd.agents.missing import MissingAdapter
 from tetherd.agents.trust import Trust
 from tetherd.control import fresh_run_id
+from tetherd.domain.commands import Command, SetFrozen
 from tetherd.domain.ids import RunId
+from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.session import Session
 from tetherd.errors import Misconfigured, Rejected
 from tetherd.plugin import AgentAdapter, Launch, LaunchSpec, takes_images
@@ -37,6 +39,12 @@ class NoImages(Rejected):
         super().__init__(f"the agent {adapter} takes no images")
 
 
+class CannotFreeze(Rejected):
+    """A detached process."""
+
+    code = "cannot_freeze"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """The same for all actors."""
@@ -51,6 +59,8 @@ class World:
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What an adapter's agents get of our environment, by the adapter's name."""
+    limits: Callable[[str], Limits] = lambda _adapter: NO_LIMITS
+    """What the settings say of an adapter's agents."""
     fresh_run_id: Callable[[], RunId] = fresh_run_id
 
     def adapter(self, name: str) -> AgentAdapter:
@@ -61,6 +71,12 @@ class World:
         """Raises NoImages when the adapter sends none."""
         if not takes_images(self.adapter(name)):
             raise NoImages(name)
+
+    def require_freezable(self, session: Session, command: Command) -> None:
+        """Raises CannotFreeze where the command wants an agent frozen that has no control group of its own."""
+        wants = isinstance(command, SetFrozen) and command.frozen and session.run_id is not None and session.is_live
+        if wants and not session.external and not self.agents.can_freeze(session.run_id or RunId("")):
+            raise CannotFreeze("this agent has no unit of systemd, which is what could be frozen")
 
     def spec(self, session: Session) -> LaunchSpec:
         """The session's current run, for its adapter."""
@@ -85,4 +101,4 @@ class World:
         except Misconfigured as error:
             raise CannotLaunch(str(error)) from error
         self.conversations.open(session.adapter, launch.conversation, session.session_id)
-        return launch
+        return replace(launch, limits=session.limits.over(self.limits(session.adapter)))

@@ -78,6 +78,8 @@ class Database:
         self._readers = trio.CapacityLimiter(READERS)
         self.is_full = False
         self.on_session_deleted: list[Callable[[str], None]] = []
+        self.on_commit: list[Callable[[float], None]] = []
+        """Called with the seconds that each commit took, whether it went through or not."""
         self._idle: list[sqlite3.Connection] = []
         self._connection = _connect(self._path)
         try:
@@ -121,7 +123,10 @@ class Database:
                 bell = self._bell
                 group = self._next_group()
                 if group:
+                    begun = trio.current_time()
                     await trio.to_thread.run_sync(self._commit_group, group, limiter=self._thread)
+                    for observe in self.on_commit:
+                        observe(trio.current_time() - begun)
                     self._tell(group)
                 elif self._closing:
                     self._has_ended = True

@@ -143,7 +143,7 @@ class Lab:
                     settings={"acp": {"command": "agent"}},
                     fresh_run_id=self._fresh_run_id,
                 )
-                supervisor = SessionSupervisor(world, _describe, "acp")
+                supervisor = SessionSupervisor(world, _describe, lambda: "acp")
                 async with supervisor.running():
                     self.life = Life(supervisor, world, database, bomb)
                     self._ring()

@@ -8,14 +8,7 @@ from tetherd.domain.approval import Answer, Approval
 from tetherd.domain.authority import may_see
 from tetherd.domain.commands import AnswerApproval
 from tetherd.domain.ids import ApprovalId, SessionId, approval_id_for
-from tetherd.schema import (
-    AnswerWords,
-    ApprovalBody,
-    ApprovalList,
-    ApprovalsQuery,
-    DecisionBody,
-    PermissionAnswer,
-)
+from tetherd.schema import AnswerWords, ApprovalBody, ApprovalList, ApprovalsQuery, DecisionBody, PermissionAnswer
 
 
 async def list_approvals(call: Call, query: ApprovalsQuery) -> ApprovalList:

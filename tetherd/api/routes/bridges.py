@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tetherd.api.route import Call, Route, Who
 from tetherd.control import PairingCode
-from tetherd.schema import BridgeCheck, BridgeList, Nothing
+from tetherd.schema import Nothing
+from tetherd.schema_daemon import BridgeCheck, BridgeList
 
 
 async def list_bridges(call: Call) -> BridgeList:

@@ -41,7 +41,7 @@ async def create_session(call: Call, body: NewSession) -> CreatedSession:
     if origin is not None and origin.vendor_session_id is None:
         raise NothingToFork(f"session {origin.session_id} has no conversation of its agent yet")
     adapter = body.adapter or (origin.adapter if origin else None)
-    adapter = adapter or (EXTERNAL if body.agent_type else call.settings.default_adapter)
+    adapter = adapter or (EXTERNAL if body.agent_type else call.settings.default_adapter())
     outcome = await call.control.submit(
         cmd.CreateSession(
             session_id=fresh_session_id(),
@@ -54,6 +54,7 @@ async def create_session(call: Call, body: NewSession) -> CreatedSession:
             agent_type=body.agent_type,
             vendor_session_id=body.vendor_session_id,
             fork_of=origin.vendor_session_id if origin else None,
+            limits=body.limits.over(origin.limits) if origin else body.limits,
             key=call.key_for(cmd.CreateSession),
         )
     )
@@ -149,6 +150,23 @@ async def interrupt_session(call: Call, session_id: SessionId, body: Nothing) ->
     return OutcomeBody.of(await call.control.submit(command))
 
 
+async def freeze_session(call: Call, session_id: SessionId, body: Nothing) -> OutcomeBody:
+    """Have the agent and all that it started stand still where they are. What is sent meanwhile waits for it."""
+    return await _set_frozen(call, session_id, True)
+
+
+async def thaw_session(call: Call, session_id: SessionId, body: Nothing) -> OutcomeBody:
+    """Have a frozen agent go on."""
+    return await _set_frozen(call, session_id, False)
+
+
+async def _set_frozen(call: Call, session_id: SessionId, frozen: bool) -> OutcomeBody:
+    call.require_sight(session_id)
+    key = call.key_for(cmd.SetFrozen, str(frozen))
+    command = cmd.SetFrozen(session_id=session_id, by=call.actor, frozen=frozen, key=key)
+    return OutcomeBody.of(await call.control.submit(command))
+
+
 async def stop_session(call: Call, session_id: SessionId, body: StopWish) -> OutcomeBody:
     """End the agent and every process that it started."""
     call.require_sight(session_id)
@@ -191,6 +209,8 @@ ROUTES = (
         method="POST", path="/sessions/{session_id}/input", handler=send_input, refuses=_COMMAND, carries_images=True
     ),
     Route(method="POST", path="/sessions/{session_id}/interrupt", handler=interrupt_session, refuses=_COMMAND),
+    Route(method="POST", path="/sessions/{session_id}/freeze", handler=freeze_session, refuses=_COMMAND),
+    Route(method="POST", path="/sessions/{session_id}/thaw", handler=thaw_session, refuses=_COMMAND),
     Route(method="POST", path="/sessions/{session_id}/stop", handler=stop_session, refuses=_COMMAND),
     Route(method="POST", path="/sessions/{session_id}/resume", handler=resume_session, refuses=_COMMAND),
     Route(method="GET", path="/sessions/{session_id}/logs", handler=read_logs),

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from tetherd.api.route import Call, Route, Who
-from tetherd.control import DaemonStatus, GetStatus, ListAgents
+from tetherd.control import DaemonStatus, GetStatus, ListAgents, ListResources
 from tetherd.domain.ids import SessionId
-from tetherd.schema import AgentList, CreatedToken, Health, NewToken, Nothing, Stopping, TokenBody, TokenList
+from tetherd.schema import Nothing
+from tetherd.schema_daemon import (
+    AgentList,
+    CreatedToken,
+    Health,
+    NewToken,
+    ResourcesList,
+    ResourcesQuery,
+    Stopping,
+    TokenBody,
+    TokenList,
+)
 from tetherd.version import own_version
 
 
@@ -28,6 +39,12 @@ async def shut_down(call: Call, body: Nothing) -> Stopping:
 async def list_agents(call: Call) -> AgentList:
     """The kinds of agent that can be started here."""
     return AgentList(agents=await call.control.ask(ListAgents()))
+
+
+async def list_resources(call: Call, query: ResourcesQuery) -> ResourcesList:
+    """What agents use of the machine now: memory, processor time, processes and threads."""
+    session_id = SessionId(query.session) if query.session else None
+    return ResourcesList(resources=await call.control.ask(ListResources(session_id)))
 
 
 async def list_tokens(call: Call) -> TokenList:
@@ -54,6 +71,7 @@ ROUTES = (
     Route(method="GET", path="/status", handler=get_status, who=Who.PERSON),
     Route(method="POST", path="/shutdown", handler=shut_down, status=202, who=Who.OWNER),
     Route(method="GET", path="/agents", handler=list_agents, who=Who.PERSON, has_etag=True),
+    Route(method="GET", path="/resources", handler=list_resources, who=Who.PERSON, refuses=frozenset({404})),
     Route(method="GET", path="/tokens", handler=list_tokens, who=Who.OWNER),
     Route(
         method="POST",

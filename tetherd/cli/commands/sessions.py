@@ -10,7 +10,8 @@ from tetherd.cli.call import Call, Json
 from tetherd.cli.commands.follow import watch_session
 from tetherd.cli.images import read_images
 from tetherd.cli.output import DONE, USAGE, Part, Refusal, Styled, ago, shortened
-from tetherd.cli.words import ending_words, state_word
+from tetherd.cli.words import ending_words, limit_words, size, state_word
+from tetherd.sizes import show_size
 
 _NAME_COLUMNS = 32
 _ENDED_SHOWN = 20
@@ -38,6 +39,12 @@ def register(add: Callable[..., ArgumentParser]) -> None:
     command.add_argument("--image", metavar="FILE", action="append", default=[], help="goes with it; repeatable")
     command.add_argument("--fork", metavar="ID", help="begin with a copy of that session's conversation")
     command.add_argument("--continue", dest="conversation", metavar="CONVERSATION", help="the agent's own id of one")
+    command.add_argument("--memory", metavar="SIZE", type=size, help="it may use so much, such as 4G")
+    command.add_argument("--tasks", metavar="N", type=int, help="it may have so many processes and threads")
+    command.add_argument("--cpu-weight", metavar="N", type=int, help="its share of the CPU; others have 100")
+    command.add_argument(
+        "--sandbox", action="store_true", help="it sees nothing of tetherd, your session bus and other processes"
+    )
     command.add_argument("--watch", action="store_true", help="follow it at once")
     command = add(
         "input",
@@ -49,8 +56,10 @@ def register(add: Callable[..., ArgumentParser]) -> None:
     command.add_argument("text", metavar="TEXT", nargs="+", help="the text, or - to read it from stdin")
     command.add_argument("--image", metavar="FILE", action="append", default=[], help="goes with it; repeatable")
     _on_session(add, "interrupt", interrupt, "end the running turn; the agent stays", "tetherctl interrupt s-4k")
+    _on_session(add, "freeze", freeze, "have an agent stand still, with all it started", "tetherctl freeze s-4k")
+    _on_session(add, "thaw", thaw, "have a frozen agent go on", "tetherctl thaw s-4k")
     command = _on_session(add, "stop", stop, "end the agent and all it started", "tetherctl stop s-4k --grace 30")
-    command.add_argument("--grace", metavar="SECONDS", type=float, help="time to end by itself, 0 to 60 (5)")
+    command.add_argument("--grace", metavar="SECONDS", type=float, help="time to end by itself, 0 to 60 (1.5)")
     _on_session(add, "resume", resume, "start the agent of an ended session again", "tetherctl resume s-4k")
     command = _on_session(add, "rename", rename, "give a session another name", 'tetherctl rename s-4k "Checkout"')
     command.add_argument("name", metavar="NAME")
@@ -114,13 +123,24 @@ def show_session(call: Call) -> int:
     if terminal.as_json:
         terminal.record(session)
         return DONE
+    resources = call.get(f"/api/resources?session={session['session_id']}")["resources"]
     terminal.line(Styled("bold", session["name"]), f"  {session['session_id']}")
-    terminal.line("state      ", state_word(session["state"], session["ending"]))
+    still = ", frozen: tetherctl thaw" if session["frozen"] else ""
+    terminal.line("state      ", state_word(session["state"], session["ending"]), still)
     if session["ending"]:
         terminal.line(f"ended      {ending_words(session['ending'])}")
     terminal.line(f"agent      {session['adapter']}, mode {session['mode']}")
     terminal.line(f"directory  {session['directory'] or '-'}")
     terminal.line(f"turns      {session['turns']}, last event {ago(session['updated_at'])} ago")
+    limits = limit_words(session["limits"])
+    if limits:
+        terminal.line(f"limits     {limits}")
+    for used in resources:
+        memory, cpu = show_size(used["memory_bytes"]), used["cpu_seconds"]
+        where = f" in {used['unit']}" if used["unit"] else ""
+        terminal.line(
+            f"uses       {memory} of memory, {cpu:.1f} s of CPU, {used['tasks']} processes and threads{where}"
+        )
     for approval in session["open_approvals"]:
         terminal.line(Styled("you", f"needs you  {approval['approval_id']}"), f"  {approval['title']}")
     return DONE
@@ -147,6 +167,14 @@ def new(call: Call) -> int:
     body |= {member: value for member, value in given.items() if value}
     if args.image:
         body["images"] = read_images(args.image)
+    limits = {
+        "memory_max_bytes": args.memory,
+        "tasks_max": args.tasks,
+        "cpu_weight": args.cpu_weight,
+        "sandbox": args.sandbox or None,
+    }
+    if any(limits.values()):
+        body["limits"] = {name: value for name, value in limits.items() if value is not None}
     made = call.post("/api/sessions", body)
     session_id = made["session_id"]
     if args.watch:
@@ -177,6 +205,14 @@ def send_input(call: Call) -> int:
 
 def interrupt(call: Call) -> int:
     return _done(call, call.post(f"{call.session_path(call.args.id)}/interrupt"), "interrupting")
+
+
+def freeze(call: Call) -> int:
+    return _done(call, call.post(f"{call.session_path(call.args.id)}/freeze"), "frozen")
+
+
+def thaw(call: Call) -> int:
+    return _done(call, call.post(f"{call.session_path(call.args.id)}/thaw"), "thawed")
 
 
 def stop(call: Call) -> int:

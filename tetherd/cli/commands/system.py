@@ -10,8 +10,10 @@ from collections.abc import Callable
 from tetherd.cli.call import Call, Json
 from tetherd.cli.commands.sessions import show_session
 from tetherd.cli.output import DONE, TRY_LATER, USAGE, Part, Refusal, Styled, ago
+from tetherd.cli.user_manager import is_running
 from tetherd.cli.words import state_word
 from tetherd.client.client import ApiError, DaemonUnreachable
+from tetherd.sizes import show_size
 from tetherd.version import own_version
 
 _SHUTDOWN_SECONDS = 30.0
@@ -89,16 +91,27 @@ def shutdown(call: Call) -> int:
     running = f" {live} {'session runs' if live == 1 else 'sessions run'}." if live else ""
     call.confirm(f"Stop tetherd?{running}")
     answer = call.post("/api/shutdown")
+    unit = status["unit"]
     deadline = time.monotonic() + _SHUTDOWN_SECONDS
     while time.monotonic() < deadline:
-        try:
-            call.get("/api/status")
-        except DaemonUnreachable:
-            return call.answer(answer, "tetherd has stopped")
-        except ApiError:
-            pass  # it is on its way out
+        if _has_ended(call, unit):
+            kept = ["; the next command starts it again, unless: tetherctl service uninstall"] if unit else []
+            return call.answer(answer, "tetherd has stopped", *kept)
         time.sleep(0.1)
     raise Refusal("tetherd is still stopping", "look again with: tetherctl status", TRY_LATER)
+
+
+def _has_ended(call: Call, unit: str | None) -> bool:
+    """A unit is asked for of its manager: its socket would start it again."""
+    if unit is not None:
+        return not is_running(unit)
+    try:
+        call.get("/api/status")
+    except DaemonUnreachable:
+        return True
+    except ApiError:
+        pass  # it is on its way out
+    return False
 
 
 def status(call: Call) -> int:
@@ -109,6 +122,7 @@ def status(call: Call) -> int:
     if terminal.as_json:
         terminal.record(found)
         return DONE
+    resources = call.get("/api/resources")["resources"]
     terminal.line(
         f"tetherd {found['version']} at {found['url'] or 'its control socket'}, up {ago(found['started_at'])}"
     )
@@ -120,6 +134,12 @@ def status(call: Call) -> int:
     if bridges := [one for one in call.get("/api/bridges")["bridges"] if one["state"] != "off"]:
         terminal.line("bridges    ", *_bridges(bridges))
     terminal.line(f"data       {found['data_dir']}")
+    if resources:
+        memory, tasks = (sum(one[what] for one in resources) for what in ("memory_bytes", "tasks"))
+        agents = "1 agent uses" if len(resources) == 1 else f"{len(resources)} agents use"
+        terminal.line(f"uses       {agents} {show_size(memory)} of memory, {tasks} processes and threads")
+    for missing in found["isolation"]["missing"]:
+        terminal.line(f"missing    {missing}")
     for warning in found["warnings"]:
         terminal.line(Styled("bad", "warning    "), warning)
     return DONE

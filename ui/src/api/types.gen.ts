@@ -72,6 +72,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/resources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What agents use of the machine now: memory, processor time, processes and threads */
+        get: operations["list_resources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/tokens": {
         parameters: {
             query?: never;
@@ -206,6 +223,40 @@ export interface paths {
         put?: never;
         /** End the running turn */
         post: operations["interrupt_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/{session_id}/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have the agent and all that it started stand still where they are. What is sent meanwhile waits for it */
+        post: operations["freeze_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/{session_id}/thaw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have a frozen agent go on */
+        post: operations["thaw_session"];
         delete?: never;
         options?: never;
         head?: never;
@@ -574,6 +625,22 @@ export interface components {
              */
             device: string | null;
         };
+        /**
+         * AgentFrozen
+         * @description The agent and all that it started stand still, without knowing it, until AgentThawed or a stop.
+         */
+        AgentFrozen: {
+            /** Blobs */
+            blobs: {
+                [key: string]: components["schemas"]["BlobRef"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "agent_frozen";
+            by: components["schemas"]["Actor"];
+        };
         /** AgentList */
         AgentList: {
             /** Agents */
@@ -605,6 +672,19 @@ export interface components {
              * @default null
              */
             agent_version: string | null;
+        };
+        /** AgentThawed */
+        AgentThawed: {
+            /** Blobs */
+            blobs: {
+                [key: string]: components["schemas"]["BlobRef"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "agent_thawed";
+            by: components["schemas"]["Actor"];
         };
         /**
          * AgentView
@@ -1011,6 +1091,21 @@ export interface components {
              */
             fork_of: string | null;
             /**
+             * @default {
+             *       "memory_max_bytes": null,
+             *       "memory_high_bytes": null,
+             *       "cpu_weight": null,
+             *       "tasks_max": null,
+             *       "sandbox": null
+             *     }
+             */
+            limits: components["schemas"]["Limits-Output"];
+            /**
+             * Frozen
+             * @default false
+             */
+            frozen: boolean;
+            /**
              * Turn Open
              * @default false
              */
@@ -1093,7 +1188,8 @@ export interface components {
         };
         /**
          * DaemonStatus
-         * @description `seq` and `epoch` name the log's newest entry: a follower may begin there.
+         * @description `seq` and `epoch` name the log's newest entry: a follower may begin there. `unit` is the daemon's own in systemd,
+         *     None when nobody manages it.
          */
         DaemonStatus: {
             /** Version */
@@ -1107,6 +1203,9 @@ export interface components {
             started_at: string;
             /** Data Dir */
             data_dir: string;
+            /** Unit */
+            unit: string | null;
+            isolation: components["schemas"]["Isolation"];
             /** Epoch */
             epoch: string;
             /** Seq */
@@ -1259,7 +1358,7 @@ export interface components {
              */
             code?: string;
         };
-        Event: components["schemas"]["SessionCreated"] | components["schemas"]["SessionStarted"] | components["schemas"]["SessionResumed"] | components["schemas"]["InputAccepted"] | components["schemas"]["InputDelivered"] | components["schemas"]["InputUndelivered"] | components["schemas"]["InterruptRequested"] | components["schemas"]["StopRequested"] | components["schemas"]["ApprovalResolved"] | components["schemas"]["VerdictDelivered"] | components["schemas"]["ModeChanged"] | components["schemas"]["SessionRenamed"] | components["schemas"]["RunEnded"] | components["schemas"]["SessionDeleted"] | components["schemas"]["AgentReady"] | components["schemas"]["TurnStarted"] | components["schemas"]["MessageWritten"] | components["schemas"]["ThinkingWritten"] | components["schemas"]["ToolCallStarted"] | components["schemas"]["ToolCallFinished"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalWithdrawn"] | components["schemas"]["TurnCompleted"] | components["schemas"]["UsageReported"] | components["schemas"]["NoticeRaised"] | components["schemas"]["OutputUnrecognised"];
+        Event: components["schemas"]["SessionCreated"] | components["schemas"]["SessionStarted"] | components["schemas"]["SessionResumed"] | components["schemas"]["InputAccepted"] | components["schemas"]["InputDelivered"] | components["schemas"]["InputUndelivered"] | components["schemas"]["InterruptRequested"] | components["schemas"]["StopRequested"] | components["schemas"]["ApprovalResolved"] | components["schemas"]["VerdictDelivered"] | components["schemas"]["ModeChanged"] | components["schemas"]["AgentFrozen"] | components["schemas"]["AgentThawed"] | components["schemas"]["SessionRenamed"] | components["schemas"]["RunEnded"] | components["schemas"]["SessionDeleted"] | components["schemas"]["AgentReady"] | components["schemas"]["TurnStarted"] | components["schemas"]["MessageWritten"] | components["schemas"]["ThinkingWritten"] | components["schemas"]["ToolCallStarted"] | components["schemas"]["ToolCallFinished"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalWithdrawn"] | components["schemas"]["TurnCompleted"] | components["schemas"]["UsageReported"] | components["schemas"]["NoticeRaised"] | components["schemas"]["OutputUnrecognised"];
         /**
          * Fault
          * @description One thing that is wrong with a request, and where in it.
@@ -1388,6 +1487,20 @@ export interface components {
             by: components["schemas"]["Actor"];
         };
         /**
+         * Isolation
+         * @description How agents are kept: each in a unit of systemd, or as detached processes. `missing`: what they do without then,
+         *     in sentences.
+         */
+        Isolation: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "units" | "processes";
+            /** Missing */
+            missing: string[];
+        };
+        /**
          * ItemPage
          * @description The newest events of a session, in their order; `next_before` is None once its first one is among them.
          */
@@ -1398,6 +1511,68 @@ export interface components {
             next_before: number | null;
         };
         JsonValue: unknown;
+        /**
+         * Limits
+         * @description None: no limit of ours. systemd.resource-control(5) says what each of them does.
+         */
+        "Limits-Input": {
+            /**
+             * Memory Max Bytes
+             * @default null
+             */
+            memory_max_bytes?: number | null;
+            /**
+             * Memory High Bytes
+             * @default null
+             */
+            memory_high_bytes?: number | null;
+            /**
+             * Cpu Weight
+             * @default null
+             */
+            cpu_weight?: number | null;
+            /**
+             * Tasks Max
+             * @default null
+             */
+            tasks_max?: number | null;
+            /**
+             * Sandbox
+             * @default null
+             */
+            sandbox?: boolean | null;
+        };
+        /**
+         * Limits
+         * @description None: no limit of ours. systemd.resource-control(5) says what each of them does.
+         */
+        "Limits-Output": {
+            /**
+             * Memory Max Bytes
+             * @default null
+             */
+            memory_max_bytes: number | null;
+            /**
+             * Memory High Bytes
+             * @default null
+             */
+            memory_high_bytes: number | null;
+            /**
+             * Cpu Weight
+             * @default null
+             */
+            cpu_weight: number | null;
+            /**
+             * Tasks Max
+             * @default null
+             */
+            tasks_max: number | null;
+            /**
+             * Sandbox
+             * @default null
+             */
+            sandbox: boolean | null;
+        };
         /**
          * Me
          * @description Who the daemon takes the caller for.
@@ -1532,6 +1707,16 @@ export interface components {
             vendor_session_id?: string | null;
             /** @default ask */
             approval_mode?: components["schemas"]["Mode"];
+            /**
+             * @default {
+             *       "memory_max_bytes": null,
+             *       "memory_high_bytes": null,
+             *       "cpu_weight": null,
+             *       "tasks_max": null,
+             *       "sandbox": null
+             *     }
+             */
+            limits?: components["schemas"]["Limits-Input"];
             /**
              * Start
              * @default false
@@ -2048,6 +2233,31 @@ export interface components {
              */
             at: string;
         };
+        /** ResourcesList */
+        ResourcesList: {
+            /** Resources */
+            resources: components["schemas"]["ResourcesView"][];
+        };
+        /**
+         * ResourcesView
+         * @description What the processes of a session's agent use now, the holder's included.
+         *
+         *     `unit` is the agent's own in systemd, None for a detached process. `cpu_seconds` since its start.
+         */
+        ResourcesView: {
+            /** Session Id */
+            session_id: string;
+            /** Run Id */
+            run_id: string;
+            /** Unit */
+            unit: string | null;
+            /** Memory Bytes */
+            memory_bytes: number;
+            /** Cpu Seconds */
+            cpu_seconds: number;
+            /** Tasks */
+            tasks: number;
+        };
         /**
          * Role
          * @description What a principal may do, widest first; `domain/authority.py` has the table.
@@ -2139,6 +2349,21 @@ export interface components {
              */
             fork_of: string | null;
             /**
+             * @default {
+             *       "memory_max_bytes": null,
+             *       "memory_high_bytes": null,
+             *       "cpu_weight": null,
+             *       "tasks_max": null,
+             *       "sandbox": null
+             *     }
+             */
+            limits: components["schemas"]["Limits-Output"];
+            /**
+             * Frozen
+             * @default false
+             */
+            frozen: boolean;
+            /**
              * Turn Open
              * @default false
              */
@@ -2223,6 +2448,21 @@ export interface components {
              * @default null
              */
             fork_of: string | null;
+            /**
+             * @default {
+             *       "memory_max_bytes": null,
+             *       "memory_high_bytes": null,
+             *       "cpu_weight": null,
+             *       "tasks_max": null,
+             *       "sandbox": null
+             *     }
+             */
+            limits: components["schemas"]["Limits-Output"];
+            /**
+             * Frozen
+             * @default false
+             */
+            frozen: boolean;
             /**
              * Turn Open
              * @default false
@@ -2332,6 +2572,16 @@ export interface components {
              * @default null
              */
             fork_of: string | null;
+            /**
+             * @default {
+             *       "memory_max_bytes": null,
+             *       "memory_high_bytes": null,
+             *       "cpu_weight": null,
+             *       "tasks_max": null,
+             *       "sandbox": null
+             *     }
+             */
+            limits: components["schemas"]["Limits-Output"];
         };
         /**
          * SessionDeleted
@@ -2456,7 +2706,7 @@ export interface components {
         StopWish: {
             /**
              * Grace Seconds
-             * @default 5
+             * @default 1.5
              */
             grace_seconds?: number;
         };
@@ -2913,8 +3163,10 @@ export interface components {
     pathItems: never;
 }
 export type Actor = components['schemas']['Actor'];
+export type AgentFrozen = components['schemas']['AgentFrozen'];
 export type AgentList = components['schemas']['AgentList'];
 export type AgentReady = components['schemas']['AgentReady'];
+export type AgentThawed = components['schemas']['AgentThawed'];
 export type AgentView = components['schemas']['AgentView'];
 export type Answer = components['schemas']['Answer'];
 export type AnswerWords = components['schemas']['AnswerWords'];
@@ -2956,8 +3208,11 @@ export type InputDelivered = components['schemas']['InputDelivered'];
 export type InputUndelivered = components['schemas']['InputUndelivered'];
 export type InterruptData = components['schemas']['InterruptData'];
 export type InterruptRequested = components['schemas']['InterruptRequested'];
+export type Isolation = components['schemas']['Isolation'];
 export type ItemPage = components['schemas']['ItemPage'];
 export type JsonValue = components['schemas']['JsonValue'];
+export type LimitsInput = components['schemas']['Limits-Input'];
+export type LimitsOutput = components['schemas']['Limits-Output'];
 export type Me = components['schemas']['Me'];
 export type MessageWritten = components['schemas']['MessageWritten'];
 export type Mode = components['schemas']['Mode'];
@@ -3001,6 +3256,8 @@ export type PushedToolResult = components['schemas']['PushedToolResult'];
 export type PushedUsage = components['schemas']['PushedUsage'];
 export type QuestionData = components['schemas']['QuestionData'];
 export type Resolution = components['schemas']['Resolution'];
+export type ResourcesList = components['schemas']['ResourcesList'];
+export type ResourcesView = components['schemas']['ResourcesView'];
 export type Role = components['schemas']['Role'];
 export type RunEnded = components['schemas']['RunEnded'];
 export type Session = components['schemas']['Session'];
@@ -3163,6 +3420,35 @@ export interface operations {
             };
             401: components["responses"]["401"];
             403: components["responses"]["403"];
+            421: components["responses"]["421"];
+            422: components["responses"]["422"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    list_resources: {
+        parameters: {
+            query?: {
+                session?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResourcesList"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
             421: components["responses"]["421"];
             422: components["responses"]["422"];
             500: components["responses"]["500"];
@@ -3550,6 +3836,86 @@ export interface operations {
         };
     };
     interrupt_session: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutcomeBody"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            408: components["responses"]["408"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            415: components["responses"]["415"];
+            421: components["responses"]["421"];
+            422: components["responses"]["422"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    freeze_session: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutcomeBody"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            408: components["responses"]["408"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            415: components["responses"]["415"];
+            421: components["responses"]["421"];
+            422: components["responses"]["422"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    thaw_session: {
         parameters: {
             query?: never;
             header?: {
