@@ -263,15 +263,6 @@ class ReadEvents(Query["tuple[Entry, ...]"]):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadItems(Query["tuple[Entry, ...]"]):
-    """The session's newest entries with seq < `before`, in order of seq: a page of its transcript."""
-
-    session_id: SessionId
-    before: int | None = None
-    limit: int = 200
-
-
-@dataclass(frozen=True, slots=True)
 class ReadText(Query[str]):
     """The whole text of a bulky field of one event."""
 

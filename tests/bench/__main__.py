@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 
+from tests.bench.deciding import decisions_alone, decisions_with_rules
 from tests.bench.floors import agent_alone, insert_alone
 from tests.e2e.daemon import BIN, Daemon, Json, fresh_daemon, idle_daemon, of_type, until
 
@@ -173,6 +174,13 @@ def measure_answer(rounds: int) -> Iterator[Figure]:
     yield Figure("approval to agent's stdin", "ms", "<=", 20, median(floors), median(took), "GET /api/health")
 
 
+def measure_decide(rounds: int) -> Iterator[Figure]:
+    """A rule's answer to an approval: reading the command and a thousand rules, without the log."""
+    alone, ruled = zip(*((decisions_alone(), decisions_with_rules()) for _ in range(rounds)), strict=True)
+    floor, value = statistics.median(alone), statistics.median(ruled)
+    yield Figure("decide, 1,000 rules", "ms", "<=", 0.2, floor, value, "decide without rules")
+
+
 class Joined:
     """A program of its own, that joined by REST over TCP and keeps its connection."""
 
@@ -255,6 +263,7 @@ MEASURES = (
     measure_pushes,
     measure_agent_lines,
     measure_answer,
+    measure_decide,
 )
 
 

@@ -22,6 +22,7 @@ from tetherd.domain.decide import Closed, Context, create, decide
 from tetherd.domain.ids import Actor, ApprovalId, Principal, Role, RunId, SessionId
 from tetherd.domain.session import Session
 from tetherd.errors import Rejected, Unavailable
+from tetherd.items import ReadItems
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ADAPTERS = {"external": None, "demo": True, "missing": False}
@@ -200,7 +201,7 @@ class FakeControl:
             case ctl.ReadEvents(after=after, session_id=session_id, kinds=kinds):
                 found = self._after(after, session_id)
                 return tuple([entry for entry in found if kinds is None or entry.kind in kinds][: query.limit])
-            case ctl.ReadItems(session_id=session_id, before=before, limit=limit):
+            case ReadItems(session_id=session_id, before=before, limit=limit):
                 found = self._after(0, session_id)
                 return tuple([entry for entry in found if before is None or entry.seq < before][-limit:])
             case ctl.ReadText(session_id=session_id, seq=seq, field=field):

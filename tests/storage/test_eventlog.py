@@ -8,9 +8,10 @@ import pytest
 import trio
 
 from tests.storage.logs import OTHER, SID, followed, opened, text
-from tetherd.control import Cursor, Delta, Entry, ForeignCursor, NotFound, ReadEvents, ReadItems, ReadText
+from tetherd.control import Cursor, Delta, Entry, ForeignCursor, NotFound, ReadEvents, ReadText
 from tetherd.domain import events as ev
 from tetherd.domain.ids import RunId
+from tetherd.items import ReadItems
 from tetherd.storage import eventlog
 from tetherd.storage.eventlog import About, Append, Frame, RunProgress
 

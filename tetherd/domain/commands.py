@@ -179,5 +179,12 @@ class InterruptOverdue:
     """The agent has not ended its turn some time after it was asked to."""
 
 
-Report = AgentSaid | Acknowledged | RunStopped | InterruptOverdue
+@dataclass(frozen=True, slots=True)
+class PolicyChanged:
+    """Other rules hold from now on. `fault` is why the policy file could not be read, if it could not."""
+
+    fault: str | None = None
+
+
+Report = AgentSaid | Acknowledged | RunStopped | InterruptOverdue | PolicyChanged
 Input = Command | Report

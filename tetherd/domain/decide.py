@@ -5,7 +5,7 @@ The only place that says no. Pure: the clock, fresh ids and what the log knows o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import assert_never
 
 from tetherd.domain import commands as cmd
@@ -15,7 +15,6 @@ from tetherd.domain.approval import (
     AlreadyResolved,
     Answer,
     Approval,
-    By,
     ByActor,
     ByCircumstance,
     ByPolicy,
@@ -24,9 +23,10 @@ from tetherd.domain.approval import (
 )
 from tetherd.domain.authority import require_authority
 from tetherd.domain.changes import changed
+from tetherd.domain.draft import Decision, Draft
 from tetherd.domain.ids import Actor, ApprovalId, RunId, approval_id_for
-from tetherd.domain.policy import Pass, judge
-from tetherd.domain.session import Session, SessionState, born, evolve
+from tetherd.domain.policy import NO_POLICY, Pass, Policy, Refuse, judge
+from tetherd.domain.session import Session, SessionState, born
 from tetherd.errors import Rejected
 
 S = SessionState
@@ -45,15 +45,7 @@ class Context:
 
     run_id: RunId
     closed: Closed | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What has happened (`events`, and the session after them) and what to do about it, both in order."""
-
-    session: Session
-    events: tuple[ev.Event, ...] = ()
-    effects: tuple[fx.Effect, ...] = ()
+    policy: Policy = NO_POLICY
 
 
 class WrongState(Rejected):
@@ -112,11 +104,11 @@ def create(command: cmd.CreateSession) -> Decision:
 
 def decide(session: Session, given: cmd.Input, context: Context) -> Decision:
     """What follows from `given`. Raises Rejected (and changes nothing) when it may not be."""
-    draft = _Draft(session)
+    draft = Draft(session)
     match given:
         case cmd.AgentSaid(events=events) if session.is_live:  # else: a late word of a run that is over
             for event in events:
-                _agent_event(draft, event)
+                _agent_event(draft, event, context)
         case cmd.Acknowledged():
             _acknowledged(draft, given.input_ids, given.approval_ids)
         case cmd.AgentSaid():
@@ -125,54 +117,18 @@ def decide(session: Session, given: cmd.Input, context: Context) -> Decision:
             _run_stopped(draft, given)
         case cmd.InterruptOverdue():
             _interrupt_overdue(draft)
+        case cmd.PolicyChanged():
+            _policy_changed(draft, given, context.policy)
         case _:
             require_authority(session, given)
             _command(draft, given, context)
     return Decision(draft.session, tuple(draft.events), tuple(draft.effects))
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A decision in the making: each event is believed at once, so that the next step sees it."""
-
-    session: Session
-    events: list[ev.Event] = field(default_factory=list)
-    effects: list[fx.Effect] = field(default_factory=list)
-
-    def emit(self, event: ev.Event) -> None:
-        self.events.append(event)
-        self.session = evolve(self.session, event)
-
-    def send(self, command: fx.AgentCommand) -> None:
-        if not self.session.external:  # an external agent reads the log itself, by polling
-            self.effects.append(fx.SendToAgent(command))
-
-    def resolve(self, approval: Approval, answer: Answer | None, by: By, *, tell: bool = True) -> None:
-        self.emit(ev.ApprovalResolved(approval_id=approval.approval_id, answer=answer, by=by))
-        if tell:
-            self.send(fx.Verdict(approval, answer))
-        else:
-            self.emit(ev.VerdictDelivered(approval_id=approval.approval_id, outcome="moot"))
-
-    def close_all(self, by: ByCircumstance, *, tell: bool = False) -> None:
-        self.close(by, self.session.open_approvals, tell=tell)
-
-    def close(self, by: ByCircumstance, approvals: tuple[Approval, ...], *, tell: bool = False) -> None:
-        for approval in approvals:
-            self.resolve(approval, None, by, tell=tell)
-
-    def deliver_next(self) -> None:
-        """Hand the oldest queued input to an agent that can take it."""
-        session = self.session
-        if session.state is S.AWAITING_INPUT and session.queued and not session.external:
-            self.emit(ev.TurnStarted(cause="input", input_id=session.queued[0]))
-            self.send(fx.Prompt(session.queued[0]))
-
-
 # -- people's commands -------------------------------------------------------------------------------------------
 
 
-def _command(draft: _Draft, command: cmd.Command, context: Context) -> None:
+def _command(draft: Draft, command: cmd.Command, context: Context) -> None:
     session, by = draft.session, command.by
     match command:
         case cmd.StartSession():
@@ -207,19 +163,19 @@ def _command(draft: _Draft, command: cmd.Command, context: Context) -> None:
             assert_never(command)
 
 
-def _start(draft: _Draft, by: Actor, context: Context) -> None:
+def _start(draft: Draft, by: Actor, context: Context) -> None:
     draft.emit(ev.SessionStarted(run_id=context.run_id, by=by))
     _launch(draft)
 
 
-def _launch(draft: _Draft) -> None:
+def _launch(draft: Draft) -> None:
     if draft.session.external:  # it is there already: it calls us
         draft.emit(ev.AgentReady())
     else:
         draft.effects.append(fx.LaunchAgent())
 
 
-def _send_input(draft: _Draft, command: cmd.SendInput, context: Context) -> None:
+def _send_input(draft: Draft, command: cmd.SendInput, context: Context) -> None:
     session = draft.session
     if session.state in (S.STOPPING, S.ENDED):
         raise WrongState(session, "it takes no more input", hint="resume it first")
@@ -230,7 +186,7 @@ def _send_input(draft: _Draft, command: cmd.SendInput, context: Context) -> None
     draft.deliver_next()
 
 
-def _answer(draft: _Draft, command: cmd.AnswerApproval, context: Context) -> None:
+def _answer(draft: Draft, command: cmd.AnswerApproval, context: Context) -> None:
     approval = draft.session.open_approval(command.approval_id)
     by = ByActor(actor=command.by)
     if approval is None:
@@ -250,7 +206,7 @@ def _answer(draft: _Draft, command: cmd.AnswerApproval, context: Context) -> Non
     draft.deliver_next()
 
 
-def _interrupt(draft: _Draft, by: Actor) -> None:
+def _interrupt(draft: Draft, by: Actor) -> None:
     session = draft.session
     if session.state is S.INTERRUPTING:
         return
@@ -265,7 +221,7 @@ def _interrupt(draft: _Draft, by: Actor) -> None:
     draft.deliver_next()
 
 
-def _stop(draft: _Draft, by: Actor, grace_seconds: float) -> None:
+def _stop(draft: Draft, by: Actor, grace_seconds: float) -> None:
     session = draft.session
     if session.state is S.ENDED:
         raise WrongState(session, "it has ended already")
@@ -283,13 +239,13 @@ def _stop(draft: _Draft, by: Actor, grace_seconds: float) -> None:
 # -- the agent's side --------------------------------------------------------------------------------------------
 
 
-def _agent_event(draft: _Draft, event: ev.AgentEvent) -> None:
+def _agent_event(draft: Draft, event: ev.AgentEvent, context: Context) -> None:
     session = draft.session
     match event:
         case ev.ApprovalRequested(approval=approval):
             if session.open_approval(approval.approval_id) is None:
                 draft.emit(event)
-                _first_judgement(draft, approval)
+                _first_judgement(draft, approval, context.policy)
         case ev.ApprovalWithdrawn(approval_id=approval_id):
             if session.open_approval(approval_id) is not None:
                 draft.emit(event)
@@ -310,22 +266,28 @@ def _agent_event(draft: _Draft, event: ev.AgentEvent) -> None:
             draft.emit(event)
 
 
-def _first_judgement(draft: _Draft, approval: Approval) -> None:
-    """Before any person sees it: is it moot already, and does the session's mode let it pass?"""
+def _first_judgement(draft: Draft, approval: Approval, policy: Policy) -> None:
+    """Before any person sees it: is it moot already, and does a rule or the session's mode decide it?"""
     session = draft.session
     if session.state is S.INTERRUPTING:
         draft.resolve(approval, None, ByCircumstance(cause="interrupt"))
     elif session.state is S.STOPPING:
         draft.resolve(approval, None, ByCircumstance(cause="stop"), tell=False)
     else:
-        match judge(approval, session.mode, session.directory):
-            case Pass(rule=rule):
-                draft.resolve(approval, Answer(decision="approve"), ByPolicy(rule=rule))
-            case _:
-                pass
+        _judge(draft, approval, policy)
 
 
-def _acknowledged(draft: _Draft, inputs: tuple[str, ...], approvals: tuple[str, ...]) -> None:
+def _judge(draft: Draft, approval: Approval, policy: Policy, *, only_deny: bool = False) -> None:
+    match judge(approval, draft.session, policy):
+        case Pass(rule=rule) if not only_deny:
+            draft.resolve(approval, Answer(decision="approve"), ByPolicy(rule=rule))
+        case Refuse(rule=rule, message=message):
+            draft.resolve(approval, Answer(decision="reject", reason=message), ByPolicy(rule=rule))
+        case _:
+            pass
+
+
+def _acknowledged(draft: Draft, inputs: tuple[str, ...], approvals: tuple[str, ...]) -> None:
     session = draft.session
     for input_id in (*session.sent, *session.queued):
         if input_id in inputs:
@@ -335,7 +297,7 @@ def _acknowledged(draft: _Draft, inputs: tuple[str, ...], approvals: tuple[str, 
             draft.emit(ev.VerdictDelivered(approval_id=approval_id, outcome="delivered"))
 
 
-def _run_stopped(draft: _Draft, report: cmd.RunStopped) -> None:
+def _run_stopped(draft: Draft, report: cmd.RunStopped) -> None:
     session = draft.session
     if report.run_id != session.run_id or not session.is_live:
         return  # a late word about a run that is over
@@ -349,7 +311,7 @@ def _run_stopped(draft: _Draft, report: cmd.RunStopped) -> None:
     _end(draft, reason, report)
 
 
-def _end(draft: _Draft, reason: ev.EndReason, report: cmd.RunStopped | None = None, detail: str | None = None) -> None:
+def _end(draft: Draft, reason: ev.EndReason, report: cmd.RunStopped | None = None, detail: str | None = None) -> None:
     """Close all that the run leaves open, then the run, in one append."""
     session = draft.session
     draft.close_all(ByCircumstance(cause="run_end"))
@@ -361,13 +323,22 @@ def _end(draft: _Draft, reason: ev.EndReason, report: cmd.RunStopped | None = No
     draft.emit(ev.RunEnded(run_id=session.run_id, reason=reason, code=code, signal=signal, detail=error))
 
 
-def _interrupt_overdue(draft: _Draft) -> None:
+def _interrupt_overdue(draft: Draft) -> None:
     if draft.session.state is S.INTERRUPTING:
         text = "The agent has not ended its turn. You can wait, or stop the session."
         draft.emit(ev.NoticeRaised(level="warning", code="interrupt_overdue", text=text))
 
 
-def _pushed(draft: _Draft, command: cmd.PushEvents, context: Context) -> None:
+def _policy_changed(draft: Draft, report: cmd.PolicyChanged, policy: Policy) -> None:
+    """What waits is judged anew, but only ever denied: a person was asked, and nobody else says yes now."""
+    for approval in draft.session.open_approvals:
+        _judge(draft, approval, policy, only_deny=True)
+    if report.fault is not None and draft.session.is_live:
+        draft.emit(ev.NoticeRaised(level="error", code="policy_broken", text=report.fault))
+    draft.deliver_next()
+
+
+def _pushed(draft: Draft, command: cmd.PushEvents, context: Context) -> None:
     session = draft.session
     if not session.external:
         raise WrongState(session, f"its agent is driven by {session.adapter}, it does not push events")
@@ -379,10 +350,11 @@ def _pushed(draft: _Draft, command: cmd.PushEvents, context: Context) -> None:
     if not draft.session.turn_open and (command.events or not ends_turn):
         draft.emit(ev.TurnStarted(cause="agent"))
     for event in command.events:
-        _agent_event(draft, _of_this_run(event, draft.session.run_id or context.run_id))
+        _agent_event(draft, _of_this_run(event, draft.session.run_id or context.run_id), context)
     if ends_turn and draft.session.turn_open:
         failed = command.status == "failed"
-        _agent_event(draft, ev.TurnCompleted(outcome="failed" if failed else "completed", detail=command.detail))
+        turn = ev.TurnCompleted(outcome="failed" if failed else "completed", detail=command.detail)
+        _agent_event(draft, turn, context)
     if command.status == "done":
         _end(draft, "finished", detail=command.detail)
     elif command.status == "failed":

@@ -14,6 +14,9 @@ RunId = NewType("RunId", str)
 ApprovalId = NewType("ApprovalId", str)
 InputId = NewType("InputId", str)
 
+Asker = Literal["human", "schedule", "agent"]
+"""Whose words a turn is about: a person's, a schedule's, or an agent's, its own or another's."""
+
 Surface = Literal["cli", "api", "web", "telegram", "slack", "discord", "mcp", "push", "daemon"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tetherd.domain import events as ev
 from tetherd.domain.approval import Approval
-from tetherd.domain.ids import Actor, ApprovalId, Frozen, InputId, RunId, SessionId
+from tetherd.domain.ids import Actor, ApprovalId, Asker, Frozen, InputId, Role, RunId, SessionId
 from tetherd.domain.limits import NO_LIMITS, Limits
 from tetherd.domain.modes import Mode
 
@@ -101,7 +101,8 @@ class Session(Frozen):
     """What is true of a session now; a fold of its events, small enough to be stored with each append.
 
     `queued` inputs are accepted and have no frame yet; `sent` ones have a frame that the agent's side has not
-    acknowledged; `verdicts` likewise. `open_approvals` stand in the order in which they were asked.
+    acknowledged; `verdicts` likewise. `open_approvals` stand in the order in which they were asked. `asked_by` is
+    whose words the present turn is about; `agents_inputs` are those that wait and were sent by an agent.
     """
 
     session_id: SessionId
@@ -124,6 +125,8 @@ class Session(Frozen):
     """Its agent stands still: a person had it frozen."""
     turn_open: bool = False
     turns: int = 0
+    asked_by: Asker = "human"
+    agents_inputs: tuple[InputId, ...] = ()
     open_approvals: tuple[Approval, ...] = ()
     queued: tuple[InputId, ...] = ()
     sent: tuple[InputId, ...] = ()
@@ -193,12 +196,17 @@ def _changes(session: Session, event: ev.Event) -> dict[str, Any]:
             return {"run_id": run_id, "ending": None}
         case ev.AgentReady(vendor_session_id=vendor) if vendor is not None:
             return {"vendor_session_id": vendor}
-        case ev.InputAccepted(input_id=input_id):
-            return {"queued": (*session.queued, input_id)}
+        case ev.InputAccepted(input_id=input_id, by=by):
+            accepted: dict[str, Any] = {"queued": (*session.queued, input_id)}
+            if by.principal.role is Role.AGENT:
+                accepted["agents_inputs"] = (*session.agents_inputs, input_id)
+            return accepted
         case ev.TurnStarted(input_id=input_id):
             started: dict[str, Any] = {"turn_open": True, "turns": session.turns + 1}
+            started["asked_by"] = _asker(session, event)
             if input_id is not None:
                 started |= {"queued": _without(session.queued, input_id), "sent": (*session.sent, input_id)}
+                started["agents_inputs"] = _without(session.agents_inputs, input_id)
             return started
         case ev.InputDelivered(input_id=input_id) | ev.InputUndelivered(input_id=input_id):
             return {"queued": _without(session.queued, input_id), "sent": _without(session.sent, input_id)}
@@ -232,6 +240,12 @@ def _changes(session: Session, event: ev.Event) -> dict[str, Any]:
             return {"turn_open": False, "frozen": False, "ending": ending}
         case _:
             return {}
+
+
+def _asker(session: Session, turn: ev.TurnStarted) -> Asker:
+    if turn.cause == "input":
+        return "agent" if turn.input_id in session.agents_inputs else "human"
+    return turn.cause
 
 
 def _without(ids: tuple[Any, ...], gone: str) -> tuple[Any, ...]:

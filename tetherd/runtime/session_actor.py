@@ -15,7 +15,8 @@ from tetherd.control import Delta, Outcome
 from tetherd.domain import commands as cmd
 from tetherd.domain import effects as fx
 from tetherd.domain import events as ev
-from tetherd.domain.decide import Closed, Context, Decision, create, decide
+from tetherd.domain.decide import Closed, Context, create, decide
+from tetherd.domain.draft import Decision
 from tetherd.domain.ids import ApprovalId, InputId
 from tetherd.domain.images import Image
 from tetherd.domain.session import Session, SessionState

@@ -18,11 +18,12 @@ from typing import Literal
 
 import trio
 
-from tetherd.control import Batch, Cursor, Delta, Entry, ForeignCursor, NotFound, ReadEvents, ReadItems, ReadText
+from tetherd.control import Batch, Cursor, Delta, Entry, ForeignCursor, NotFound, ReadEvents, ReadText
 from tetherd.domain.events import Event
 from tetherd.domain.ids import RunId, SessionId
 from tetherd.domain.images import Image
 from tetherd.domain.session import Session
+from tetherd.items import ReadItems
 from tetherd.plugin import JsonObject
 from tetherd.storage.blobs import cut, made_whole, read_blob, write_blobs
 from tetherd.storage.database import Database

@@ -14,12 +14,13 @@ from tetherd.api.item_bodies import ItemPage, ItemsQuery, TextBody, TextQuery
 from tetherd.api.problems import Invalid
 from tetherd.api.route import Call, Route
 from tetherd.api.vocabulary import PollAnswer, PolledType, PollQuery, Push, PushAnswer, PushedBatch
-from tetherd.control import Entry, GetApproval, NotFound, ReadEvents, ReadItems, ReadText, SessionView
+from tetherd.control import Entry, GetApproval, NotFound, ReadEvents, ReadText, SessionView
 from tetherd.domain import commands as cmd
 from tetherd.domain import events as ev
 from tetherd.domain.authority import MAY
 from tetherd.domain.ids import ApprovalId, SessionId, approval_id_for
 from tetherd.domain.session import SessionState
+from tetherd.items import ReadItems
 from tetherd.schema import (
     UNNAMED,
     EnvelopeBody,

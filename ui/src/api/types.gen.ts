@@ -1116,6 +1116,17 @@ export interface components {
              */
             turns: number;
             /**
+             * Asked By
+             * @default human
+             * @enum {string}
+             */
+            asked_by: "human" | "schedule" | "agent";
+            /**
+             * Agents Inputs
+             * @default []
+             */
+            agents_inputs: string[];
+            /**
              * Open Approvals
              * @default []
              */
@@ -2306,7 +2317,8 @@ export interface components {
          * @description What is true of a session now; a fold of its events, small enough to be stored with each append.
          *
          *     `queued` inputs are accepted and have no frame yet; `sent` ones have a frame that the agent's side has not
-         *     acknowledged; `verdicts` likewise. `open_approvals` stand in the order in which they were asked.
+         *     acknowledged; `verdicts` likewise. `open_approvals` stand in the order in which they were asked. `asked_by` is
+         *     whose words the present turn is about; `agents_inputs` are those that wait and were sent by an agent.
          */
         Session: {
             /** Session Id */
@@ -2373,6 +2385,17 @@ export interface components {
              * @default 0
              */
             turns: number;
+            /**
+             * Asked By
+             * @default human
+             * @enum {string}
+             */
+            asked_by: "human" | "schedule" | "agent";
+            /**
+             * Agents Inputs
+             * @default []
+             */
+            agents_inputs: string[];
             /**
              * Open Approvals
              * @default []
@@ -2473,6 +2496,17 @@ export interface components {
              * @default 0
              */
             turns: number;
+            /**
+             * Asked By
+             * @default human
+             * @enum {string}
+             */
+            asked_by: "human" | "schedule" | "agent";
+            /**
+             * Agents Inputs
+             * @default []
+             */
+            agents_inputs: string[];
             /**
              * Open Approvals
              * @default []
