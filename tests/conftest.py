@@ -45,7 +45,7 @@ def no_settings_of_the_machine() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was not tested because a real agent is missing is said aloud, not only as an s among the dots."""
+    """What was not tested for want of a program is said aloud, not only as an s among the dots."""
     reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", [])]
     lost = Counter(reason.partition(MISSING)[2].split()[0] for reason in reasons if MISSING in reason)
     for name, count in sorted(lost.items()):
@@ -54,3 +54,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             red=True,
             bold=True,
         )
+    for why in sorted({reason.removeprefix("Skipped: ") for reason in reasons if "web app" in reason}):
+        terminalreporter.write_line(f"NOT TESTED: {why}", red=True, bold=True)

@@ -71,6 +71,19 @@ def test_nothing_set_gives_the_documented_defaults(places: Places) -> None:
     assert config.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://Laptop.Example.net/", "https://laptop.example.net"),
+        ("https://x.example:443", "https://x.example"),
+        ("https://x.example:8443", "https://x.example:8443"),
+        ("http://x.example:80/", "http://x.example"),
+    ],
+)
+def test_a_public_address_is_kept_as_browsers_name_it(places: Places, given: str, kept: str) -> None:
+    assert places.read(TETHER_AGENT_PUBLIC_URL=given).public_url == kept
+
+
 def test_a_written_out_default_is_the_default(places: Places) -> None:
     given = {setting.key: setting.default for setting in SETTINGS if setting.default}
     assert places.read(**given) == places.read()
@@ -106,6 +119,9 @@ WRONG = [
     ("TETHER_AGENT_ADAPTER", "Claude Code", "`tetherctl agents` lists them"),
     ("TETHER_AGENT_ADAPTER", "claud", ", ".join(sorted(ADAPTERS))),
     ("TETHER_AGENT_HOST", "example.org", "IP addresses of this machine"),
+    ("TETHER_AGENT_PUBLIC_URL", "laptop.example.net", "an address such as"),
+    ("TETHER_AGENT_PUBLIC_URL", "https://x.example/path", "an address such as"),
+    ("TETHER_AGENT_PUBLIC_URL", "https://user:x@x.example", "an address such as"),
     ("TETHER_AGENT_HOST", "127.0.0.1,x", "separated by commas"),
     ("TETHER_AGENT_DATA_DIR", "state", "an absolute path"),
     ("TETHER_AGENT_LOG_LEVEL", "loud", "debug, info, warning, error"),
@@ -258,6 +274,7 @@ def test_a_tracked_env_file_is_refused_as_soon_as_it_holds_a_setting(places: Pla
 
 
 GOOD = {
+    "TETHER_AGENT_PUBLIC_URL": "https://laptop.example.net",
     "TETHER_AGENT_LIMITS": "sandbox=no",
     "TELEGRAM_BOT_TOKEN": "123456789:" + "A" * 35,
     "TELEGRAM_FORUM_GROUP_ID": "-1001234567890",

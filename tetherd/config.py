@@ -78,6 +78,8 @@ class Config(BaseModel):
     token: SecretStr | None = None
     hosts: tuple[str, ...] = LOOPBACKS
     port: int = 8787
+    public_url: str | None = None
+    """Without a slash at its end; None where the web UI is for this machine alone."""
     data_dir: Path
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"

@@ -28,6 +28,7 @@ from tetherd.api.listeners import Listener
 from tetherd.api.listening import Listening
 from tetherd.api.server import serve
 from tetherd.api.settings import ApiSettings
+from tetherd.api.site import WEB_DIR
 from tetherd.bridge import Bridge
 from tetherd.config import Config
 from tetherd.control import DaemonStatus, GetStatus, Isolation
@@ -49,6 +50,7 @@ from tetherd.service import Service
 from tetherd.storage.audit import AuditStore
 from tetherd.storage.bridge_state import BridgeStore
 from tetherd.storage.database import open_database
+from tetherd.storage.devices import DeviceStore
 from tetherd.storage.eventlog import EventLog
 from tetherd.storage.grants import GrantStore
 from tetherd.storage.runs import RunStore
@@ -106,6 +108,7 @@ async def run_daemon(
         await listening.open(config, paths.control_socket(environ))
         daemon_epoch = await database.next_daemon_epoch()
         tokens = await TokenStore.open(database, options.secrets)
+        devices = await DeviceStore.open(database)
         events = await EventLog.open(database)
         runs = RunStore(database)
         rules = RuleBook(
@@ -152,7 +155,7 @@ async def run_daemon(
         scrape = partial(metrics.render, supervisor, chats)
         keeper, audit = RuleDesk(rules, world.views), AuditStore(database)
         api_settings = _api_settings(current, options, listening, wishes, scrape)
-        app = create_app(supervisor, tokens, chats, keeper, audit, api_settings)
+        app = create_app(supervisor, tokens, devices, chats, keeper, audit, api_settings)
         is_fresh = events.last_seq == 0
         async with wishes.heard(), trio.open_nursery() as services:
             servers_stop = trio.Event()
@@ -301,15 +304,23 @@ def _api_settings(
 ) -> ApiSettings:
     names = {"localhost", *(f"[{host}]" if ":" in host else host for host in listening.hosts)}
     port = listening.port
+    own_url = current.config.public_url
+    public_url = own_url or f"http://localhost:{port}"
     return ApiSettings(
-        allowed_hosts=frozenset({f"{name}:{port}" for name in names} | (names if port == 80 else set())),
+        allowed_hosts=frozenset(
+            {f"{name}:{port}" for name in names}
+            | (names if port == 80 else set())
+            | ({public_url.partition("://")[2]} if own_url else set())
+        ),
         port=port,
+        public_url=public_url,
         dev=options.dev,
         socket_uid=os.geteuid(),
         is_agent_process=is_agent_process,
         request_stop=wishes.leave,
         default_adapter=lambda: current.config.adapter,
         metrics=metrics,
+        web_dir=WEB_DIR,
     )
 
 

@@ -24,6 +24,7 @@ ID_PATTERNS = {
     "rule_id": r"^[0-9a-z][0-9a-z.-]{0,63}$",
     "token_id": r"^[0-9A-Za-z_-]{1,64}$",
     "bridge": r"^[a-z][a-z0-9_]{0,31}$",
+    "device_id": r"^d-[0-9a-f]{8}$",
     "seq": r"^[0-9]{1,15}$",
 }
 """Shapes of what stands in paths."""
@@ -201,16 +202,6 @@ class SessionStreamQuery(Query):
 
 class StreamQuery(SessionStreamQuery):
     session: SessionIdText | None = None
-
-
-class TextQuery(Query):
-    field: Literal["text", "output"] = "output"
-
-
-class TextBody(Frozen):
-    seq: int
-    field: str
-    text: str
 
 
 class LogsQuery(Query):

@@ -85,6 +85,16 @@ def _port(value: str) -> int:
     return int(value)
 
 
+def _public_url(value: str) -> str:
+    """Scheme, name and port of an address, in lower case."""
+    match = re.fullmatch(r"(https?)://([a-z0-9.-]+)(?::([0-9]{1,5}))?/?", value.lower())
+    if match is None:
+        raise ValueError("an address such as https://laptop.example.net, without a path")
+    scheme, name, port = match.groups()
+    is_usual = port is None or int(port) == {"http": 80, "https": 443}[scheme]
+    return f"{scheme}://{name}" if is_usual else f"{scheme}://{name}:{port}"
+
+
 def _directory(value: str) -> Path:
     path = Path(value)
     if not path.is_absolute() or "\0" in value:
@@ -150,6 +160,15 @@ SETTINGS: tuple[Setting, ...] = (
         guarded=True,
     ),
     Setting("TETHER_AGENT_PORT", "port", "number", "8787", "The TCP port of the API and the web UI.", _port),
+    Setting(
+        "TETHER_AGENT_PUBLIC_URL",
+        "public_url",
+        "URL",
+        "",
+        "Where other devices find the web UI: the address of the HTTPS proxy that leads here. Its name is then let in.",
+        _public_url,
+        guarded=True,
+    ),
     Setting(
         "TETHER_AGENT_DATA_DIR",
         "data_dir",

@@ -75,6 +75,7 @@ def welcome_lines(daemon: Daemon, demo: Demo | None, fresh_token: str | None, co
     if fresh_token is not None:
         lines += [f"a token for clients over TCP was made, shown this once: {fresh_token}"]
         lines += [f"it is kept in {config_dir / 'config.env'}"]
+    lines += [f"the web app is there too; to let a browser or a phone in:  {command} pair"]
     if demo is None:
         return [*lines, f"next, in another terminal:  {command} list"]
     return [

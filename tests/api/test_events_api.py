@@ -219,3 +219,38 @@ async def test_streams_are_limited_and_say_so(tmp_path: Path) -> None:
     answer = await api.call("GET", "/api/events")
     assert (answer.status, answer.json["limit"]) == (429, 0)
     assert answer.headers["Retry-After"]
+
+
+async def test_the_transcript_comes_in_pages_the_newest_first() -> None:
+    api = Api()
+    path = f"/api/sessions/{(await api.session())['session_id']}"
+    for number in range(7):
+        await api.call("POST", f"{path}/events", {"type": "output", "data": {"text": f"line {number}"}})
+    pages, before = [], ""
+    while True:
+        page = (await api.call("GET", f"{path}/items?limit=5{before}")).json
+        pages.append([item["seq"] for item in page["items"]])
+        if page["next_before"] is None:
+            break
+        before = f"&before={page['next_before']}"
+    everything = [seq for page in reversed(pages) for seq in page]
+    assert len(pages) > 1
+    assert everything == [entry.seq for entry in api.control.entries]
+    assert all(len(page) == 5 for page in pages[:-1])
+
+
+async def test_an_items_envelope_is_the_streams() -> None:
+    api = Api()
+    path = f"/api/sessions/{(await api.session())['session_id']}"
+    await api.call("POST", f"{path}/events", {"type": "output", "data": {"text": "hello"}})
+    item = (await api.call("GET", f"{path}/items")).json["items"][-1]
+    entry = api.control.entries[-1]
+    assert (item["seq"], item["type"], item["data"]["text"]) == (entry.seq, "message_written", "hello")
+
+
+async def test_another_sessions_agent_sees_no_items() -> None:
+    api = Api()
+    one, other = await api.session(), await api.session()
+    path = f"/api/sessions/{one['session_id']}/items"
+    assert (await api.call("GET", path, token=one["token"])).status == 200
+    assert (await api.call("GET", path, token=other["token"])).status == 404

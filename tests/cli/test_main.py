@@ -48,6 +48,9 @@ EVERY_CALL = [
     ("rules", "remove", "g-1"),
     ("rules", "test"),
     ("rules", "explain", "make"),
+    ("pair",),
+    ("devices", "list"),
+    ("devices", "revoke", "d-0123abcd"),
     ("token", "create", "n"),
     ("token", "list"),
     ("token", "revoke", "t-1"),
@@ -70,9 +73,10 @@ COMMANDS = commands(build_parser())
 
 
 def test_every_command_is_called_in_these_tests() -> None:
-    called = {call[:2] if call[0] in ("token", "bridges", "rules", "audit") else call[:1] for call in EVERY_CALL}
+    grouped = ("token", "bridges", "rules", "audit", "devices")
+    called = {call[:2] if call[0] in grouped else call[:1] for call in EVERY_CALL}
     asked_of_systemd = {words for words in COMMANDS if words[0] == "service"}
-    nothing = {("attach",), ("token",), ("audit",), ("rules",), ("version",)}
+    nothing = {("attach",), ("token",), ("audit",), ("rules",), ("devices",), ("version",)}
     assert {*COMMANDS} - called - asked_of_systemd == nothing
 
 

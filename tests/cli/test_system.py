@@ -43,6 +43,8 @@ NOBODY = "tetherctl: cannot reach tetherd (no socket at {0})\nstart it:  tether 
         ("bridges", "check"),
         ("bridges", "pair", "telegram"),
         ("token", "list"),
+        ("pair",),
+        ("devices", "list"),
         ("shutdown", "--yes"),
     ],
 )

@@ -13,6 +13,7 @@ from typing import Any, cast
 import trio
 
 from tetherd import control as ctl
+from tetherd.devices import DeviceView
 from tetherd.domain import commands as cmd
 from tetherd.domain import events as ev
 from tetherd.domain.approval import Resolution
@@ -22,6 +23,7 @@ from tetherd.domain.ids import Actor, ApprovalId, Principal, Role, RunId, Sessio
 from tetherd.domain.policy import Policy
 from tetherd.domain.session import Session
 from tetherd.errors import Rejected, Unavailable
+from tetherd.items import ReadItems
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ADAPTERS = {"external": None, "demo": True, "missing": False}
@@ -204,6 +206,9 @@ class FakeControl:
             case ctl.ReadEvents(after=after, session_id=session_id, kinds=kinds):
                 found = self._after(after, session_id)
                 return tuple([entry for entry in found if kinds is None or entry.kind in kinds][: query.limit])
+            case ReadItems(session_id=session_id, before=before, limit=limit):
+                found = self._after(0, session_id)
+                return tuple([entry for entry in found if before is None or entry.seq < before][-limit:])
             case ctl.ReadText(session_id=session_id, seq=seq, field=field):
                 events = [entry.event() for entry in self._after(seq - 1, session_id) if entry.seq == seq]
                 if not events or not hasattr(events[0], field):
@@ -378,3 +383,36 @@ class FakeBridges:
             raise ctl.NotFound(f"no bridge {name}")
         if self.views[name].state == "off":
             raise ctl.BridgeOff(f"{name} is not set up")
+
+
+class FakeDevices:
+    """Devices in a dict, by their cookie half."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, DeviceView]] = {}
+
+    async def create(self, name: str, role: Role) -> tuple[DeviceView, str, str]:
+        await trio.lowlevel.checkpoint()
+        view = DeviceView(f"d-{len(self._known):08x}", name, role, NOON, NOON, None)
+        cookie, key = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
+        self._known[cookie] = key, view
+        return view, cookie, key
+
+    async def list(self) -> tuple[DeviceView, ...]:
+        await trio.lowlevel.checkpoint()
+        return tuple(view for _, view in self._known.values())
+
+    async def revoke(self, device_id: str) -> DeviceView:
+        await trio.lowlevel.checkpoint()
+        for cookie, (key, view) in self._known.items():
+            if view.device_id == device_id:
+                self._known[cookie] = key, replace(view, revoked_at=NOON)
+                return self._known[cookie][1]
+        raise ctl.NotFound(f"no device {device_id}")
+
+    def authenticate(self, cookie: str, key: str) -> DeviceView | None:
+        good, view = self._known.get(cookie, ("", None))
+        return view if view is not None and good == key and view.revoked_at is None else None
+
+    async def saw(self, cookie: str) -> None:
+        await trio.lowlevel.checkpoint()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from werkzeug.datastructures import Headers
 
 from tests.fakes.audit import FakeAudit
-from tests.fakes.control import FakeBridges, FakeControl, FakeTokens
+from tests.fakes.control import FakeBridges, FakeControl, FakeDevices, FakeTokens
 from tests.fakes.rules import FakeRules
 from tetherd.api.app import ApiSettings, create_app
 from tetherd.domain.ids import Role, SessionId
@@ -69,16 +70,21 @@ class Api:
             **{
                 "allowed_hosts": frozenset({HOST, "127.0.0.1:8787"}),
                 "port": 8787,
+                "public_url": "https://laptop.example.net",
                 "dev": False,
                 "socket_uid": OUR_UID,
                 "is_agent_process": lambda pid: pid == AGENT_PID,
                 "request_stop": self._note_stop,
                 "default_adapter": lambda: "demo",
                 "metrics": lambda *asked: self.metrics.render(self.control, self.bridges, *asked),
+                "web_dir": Path("/nowhere"),
                 **settings,
             }
         )
-        self.app = create_app(self.control, self.tokens, self.bridges, self.rules, self.audit, self.settings)
+        self.devices = FakeDevices()
+        self.app = create_app(
+            self.control, self.tokens, self.devices, self.bridges, self.rules, self.audit, self.settings
+        )
         self.owner = self.token(Role.OWNER)
 
     def token(self, role: Role, session_id: str | None = None, name: str | None = None) -> str:

@@ -11,6 +11,7 @@ from tests.storage.logs import OTHER, SID, followed, opened, text
 from tetherd.control import Cursor, Delta, Entry, ForeignCursor, NotFound, ReadEvents, ReadText
 from tetherd.domain import events as ev
 from tetherd.domain.ids import RunId
+from tetherd.items import ReadItems
 from tetherd.storage import eventlog
 from tetherd.storage.eventlog import About, Append, Frame, RunProgress
 
@@ -232,3 +233,16 @@ async def test_a_slow_reader_gets_deltas_merged(tmp_path: Path) -> None:
             second = await anext(iterator)
         assert list(first) == [Delta(SID, "m", "message", 0, "a")]
         assert list(second) == [Delta(SID, "m", "message", 1, "b" * 99)]
+
+
+async def test_a_page_of_the_transcript_is_the_newest_of_one_session_in_order(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        session, other = await store.create(), await store.create(OTHER)
+        for number in range(4):
+            await store.add(session, text(f"{number}"))
+            await store.add(other, text("elsewhere"))
+        everything = [entry.seq for entry in await store.entries() if entry.session_id == SID]
+        newest = await store.log.read_page(ReadItems(SID, limit=3))
+        older = await store.log.read_page(ReadItems(SID, before=newest[0].seq, limit=3))
+        assert [entry.seq for entry in (*older, *newest)] == everything[-5:] == everything
+        assert await store.log.read_page(ReadItems(SID, before=everything[0])) == ()

@@ -20,12 +20,14 @@ from tetherd.api.body import read_json
 from tetherd.api.connection import TetherHTTPConnection
 from tetherd.api.metrics import METRICS
 from tetherd.api.openapi import ROUTES
+from tetherd.api.pairing import Pairings
 from tetherd.api.problems import Invalid, handle_problems
 from tetherd.api.route import PREFIX, Call, Route, Who, matches_id, shape_of
 from tetherd.api.settings import ApiSettings
+from tetherd.api.site import Site
 from tetherd.api.sse import Streams
-from tetherd.api.static import page
 from tetherd.control import Bridges, Control, Tokens
+from tetherd.devices import Devices
 from tetherd.domain.authority import Forbidden
 from tetherd.domain.ids import Actor, Principal, Role
 from tetherd.errors import Unavailable
@@ -48,12 +50,18 @@ class TooSlow(Unavailable):
 
 
 def create_app(
-    control: Control, tokens: Tokens, bridges: Bridges, rules: RuleKeeper, audit: Audit, settings: ApiSettings
+    control: Control,
+    tokens: Tokens,
+    devices: Devices,
+    bridges: Bridges,
+    rules: RuleKeeper,
+    audit: Audit,
+    settings: ApiSettings,
 ) -> QuartTrio:
     """All of /api and the page at /, for TCP and for the control socket alike.
 
     The scope says where a request comes from (`tether.listener`, `tether.peer`: see server.py); one that does
-    not say is taken for TCP. The app reads and writes nothing but through the first five.
+    not say is taken for TCP. The app reads and writes nothing but through the first six.
     """
     app = QuartTrio("tetherd.api", static_folder=None)
     app.asgi_http_class = TetherHTTPConnection
@@ -67,11 +75,13 @@ def create_app(
     app.url_map.strict_slashes = True
     handle_problems(app)
     streams = Streams(control, settings.stream_limit)
+    house = _House(control, tokens, devices, bridges, rules, audit, Pairings(), settings, streams)
     for route in ROUTES:
-        endpoint = _Endpoint.of(route, control, tokens, bridges, rules, audit, settings, streams)
+        endpoint = _Endpoint.of(route, house)
         _register(app, PREFIX + route.path, route.method, route.handler.__name__, endpoint.answer)
-    _register(app, "/", "GET", "page", page)
-    scrape = _Endpoint.of(METRICS, control, tokens, bridges, rules, audit, settings, streams)
+    for number, (path, view) in enumerate(Site(settings.web_dir).views().items()):
+        _register(app, path, "GET", f"file_{number}", view)
+    scrape = _Endpoint.of(METRICS, house)
     _register(app, METRICS.path, METRICS.method, METRICS.handler.__name__, scrape.answer)
 
     async def check_boundary() -> None:
@@ -101,6 +111,21 @@ def _register(app: QuartTrio, path: str, method: str, name: str, view: Callable[
 
 
 @dataclass(frozen=True, slots=True)
+class _House:
+    """What all endpoints share."""
+
+    control: Control
+    tokens: Tokens
+    devices: Devices
+    bridges: Bridges
+    rules: RuleKeeper
+    audit: Audit
+    pairings: Pairings
+    settings: ApiSettings
+    streams: Streams
+
+
+@dataclass(frozen=True, slots=True)
 class _Endpoint:
     """Takes a request through: who asks, then what, then the handler, then the answer."""
 
@@ -108,30 +133,14 @@ class _Endpoint:
     query: type[Query] | None
     body: TypeAdapter[Any] | None
     gives: TypeAdapter[Any] | None
-    control: Control
-    tokens: Tokens
-    bridges: Bridges
-    rules: RuleKeeper
-    audit: Audit
-    settings: ApiSettings
-    streams: Streams
+    house: _House
 
     @classmethod
-    def of(
-        cls,
-        route: Route,
-        control: Control,
-        tokens: Tokens,
-        bridges: Bridges,
-        rules: RuleKeeper,
-        audit: Audit,
-        settings: ApiSettings,
-        streams: Streams,
-    ) -> _Endpoint:
+    def of(cls, route: Route, house: _House) -> _Endpoint:
         shape = shape_of(route)
         body = None if shape.body is None else TypeAdapter(shape.body)
         gives = None if shape.answer in (None, Response) or route.is_stream else TypeAdapter(shape.answer)
-        return cls(route, shape.query, body, gives, control, tokens, bridges, rules, audit, settings, streams)
+        return cls(route, shape.query, body, gives, house)
 
     async def answer(self, **ids: str) -> Response:
         """The view. Nothing of the body is read before its sender is known."""
@@ -142,13 +151,15 @@ class _Endpoint:
             if not matches_id(name, value):
                 raise NotFound(f"There is no {name.replace('_', ' ')} like this.")
         call = Call(
-            control=self.control,
-            tokens=self.tokens,
-            bridges=self.bridges,
-            rules=self.rules,
-            audit=self.audit,
-            settings=self.settings,
-            streams=self.streams,
+            control=self.house.control,
+            tokens=self.house.tokens,
+            devices=self.house.devices,
+            bridges=self.house.bridges,
+            rules=self.house.rules,
+            audit=self.house.audit,
+            pairings=self.house.pairings,
+            settings=self.house.settings,
+            streams=self.house.streams,
             request=request,
             caller=caller,
         )
@@ -165,7 +176,7 @@ class _Endpoint:
     async def _let_in(self, request: Request) -> Caller:
         if self.route.who is Who.ANYBODY:
             return _ANYBODY
-        caller = await identify(request, self.tokens, self.settings)
+        caller = await identify(request, self.house.tokens, self.house.devices, self.house.settings)
         role = caller.actor.principal.role
         if self.route.who is Who.OWNER and role is not Role.OWNER:
             raise Forbidden("this is for owners")
@@ -180,7 +191,7 @@ class _Endpoint:
         if has_body and (request.mimetype != "application/json" or charset not in ("utf-8", "utf8")):
             raise UnsupportedMediaType("A body is application/json in UTF-8 here.")
         raw = await request.get_data(cache=False, as_text=False, parse_form_data=False) or b"{}"
-        value = read_json(raw, self.settings.text_limit, "images" if self.route.carries_images else None)
+        value = read_json(raw, self.house.settings.text_limit, "images" if self.route.carries_images else None)
         try:
             return kind.validate_json(raw)
         except ValidationError as error:

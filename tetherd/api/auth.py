@@ -1,4 +1,4 @@
-"""Who asks: tokens, the control socket, and foreign pages."""
+"""Who asks: tokens, paired devices, the control socket, and foreign pages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ipaddress
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from quart import Request
 
 from tetherd.api.settings import ApiSettings
 from tetherd.control import Tokens
+from tetherd.devices import Devices
 from tetherd.domain.authority import Forbidden
 from tetherd.domain.ids import Actor, Principal, Role, Surface
 from tetherd.errors import Rejected
 
 SURFACE_HEADER = "X-Tether-Surface"
+KEY_HEADER = "X-Tetherd-Key"
 SOCKET_SURFACES: dict[str, Surface] = {"cli": "cli", "mcp": "mcp"}
 """What a client of the control socket may say it is."""
 
@@ -46,10 +49,14 @@ class Misdirected(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who was let in; `is_valid` asks again, for streams that outlive a token."""
+    """Somebody who was let in; `is_valid` asks again, for streams that outlive a token.
+
+    `device_id` of a paired device, None of all others.
+    """
 
     actor: Actor
     is_valid: Callable[[], bool]
+    device_id: str | None = None
 
 
 def require_our_name(request: Request, settings: ApiSettings) -> None:
@@ -73,15 +80,17 @@ def refuse_foreign_pages(request: Request) -> None:
         raise Forbidden("the request comes from a page of another site")
 
 
-async def identify(request: Request, tokens: Tokens, settings: ApiSettings) -> Caller:
+async def identify(request: Request, tokens: Tokens, devices: Devices, settings: ApiSettings) -> Caller:
     """Whoever asks. Reads no body. Raises Unauthenticated or Forbidden."""
     secret = _bearer(request)
     if _is_socket(request):
         return _on_socket(request, secret, tokens, settings)
     if secret is not None:
         return _with_token(secret, tokens, "api")
+    if (key := request.headers.get(KEY_HEADER)) is not None:
+        return await _paired(request, key, devices, settings)
     if settings.dev and await _is_our_own_process(request, settings.socket_uid):
-        return _owner("api")
+        return _owner("web" if _is_our_page(request) else "api")
     raise Unauthenticated("a token is needed here")
 
 
@@ -110,6 +119,34 @@ def _with_token(secret: str, tokens: Tokens, surface: Surface) -> Caller:
     return Caller(Actor(principal=principal, surface=surface), lambda: tokens.authenticate(secret) is not None)
 
 
+async def _paired(request: Request, key: str, devices: Devices, settings: ApiSettings) -> Caller:
+    """Both halves or nothing: the cookie also comes from a page on another port, the header from none but ours."""
+    for name in cookie_names(settings.port):
+        cookie = request.cookies.get(name)
+        device = None if cookie is None else devices.authenticate(cookie, key)
+        if cookie is not None and device is not None:
+            await devices.saw(cookie)
+            # as `name` of the principal: what a device may do is its owner's, and its own name is told beside it
+            principal = Principal(role=device.role, name=str(device.role))
+            actor = Actor(principal=principal, surface="web", device=device.name)
+            return Caller(actor, partial(_is_paired, devices, cookie, key), device.device_id)
+    raise Unauthenticated("this device is not paired, or no longer")
+
+
+def _is_paired(devices: Devices, cookie: str, key: str) -> bool:
+    return devices.authenticate(cookie, key) is not None
+
+
+def cookie_names(port: int) -> tuple[str, str]:
+    """The cookie over HTTPS and over plain HTTP; of this daemon, since cookies know hosts but not ports."""
+    return f"__Secure-tetherd-{port}", f"tetherd-{port}"
+
+
+def is_secure(request: Request) -> bool:
+    """Did the browser come by HTTPS, to whatever stands before us? The page's own origin says so."""
+    return request.headers.get("Origin", "").lower().startswith("https://")
+
+
 def _owner(surface: Surface) -> Caller:
     principal = Principal(role=Role.OWNER, name="local owner")
     return Caller(Actor(principal=principal, surface=surface), lambda: True)
@@ -125,6 +162,11 @@ def _bearer(request: Request) -> str | None:
     if len(headers) > 1 or scheme.lower() != "bearer" or not secret.isascii() or not secret:
         raise Unauthenticated("the Authorization header is not `Bearer TOKEN`")
     return secret
+
+
+def _is_our_page(request: Request) -> bool:
+    """Browsers say so by themselves, and let no page say it that is not ours."""
+    return request.headers.get("Sec-Fetch-Site") == "same-origin"
 
 
 def _is_socket(request: Request) -> bool:

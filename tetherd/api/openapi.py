@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter
 
+from tetherd.api.auth import KEY_HEADER
 from tetherd.api.problems import MEDIA_TYPE, phrase
 from tetherd.api.route import MAX_KEY, PREFIX, Call, Route, Shape, Who, shape_of
-from tetherd.api.routes import approvals, audit, bridges, events, rules, sessions, system
+from tetherd.api.routes import approvals, audit, bridges, devices, events, rules, sessions, system
 from tetherd.control import Delta
 from tetherd.domain.events import Event
 from tetherd.schema import ID_PATTERNS, EnvelopeBody, Problem
@@ -40,6 +41,7 @@ ROUTES: tuple[Route, ...] = (
     *bridges.ROUTES,
     *rules.ROUTES,
     *audit.ROUTES,
+    *devices.ROUTES,
 )
 """The whole API: what is registered, and what is described."""
 
@@ -61,7 +63,7 @@ def document() -> dict[str, JsonValue]:
         "openapi": "3.1.0",
         "info": {"title": "tetherd", "version": "1", "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
         "servers": [{"url": "/"}],
-        "security": [{"token": []}],
+        "security": [{"token": []}, {"device": []}],
         "paths": paths,
         "components": {
             "schemas": {name: components[name] for name in sorted(components)},
@@ -69,7 +71,11 @@ def document() -> dict[str, JsonValue]:
                 str(status): {"description": phrase(status), "content": {MEDIA_TYPE: {"schema": problem}}}
                 for status in sorted(refusals)
             },
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                # the other half is a cookie; neither is worth anything alone
+                "device": {"type": "apiKey", "in": "header", "name": KEY_HEADER},
+            },
         },
     }
 

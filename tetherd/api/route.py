@@ -11,9 +11,11 @@ from typing import Any, Literal, get_type_hints
 from quart import Request
 
 from tetherd.api.auth import Caller
+from tetherd.api.pairing import Pairings
 from tetherd.api.settings import ApiSettings
 from tetherd.api.sse import Streams
 from tetherd.control import Bridges, Control, GetSession, NotFound, SessionView, Tokens
+from tetherd.devices import Devices
 from tetherd.domain.authority import may_see
 from tetherd.domain.ids import Actor, Role, SessionId
 from tetherd.errors import Rejected
@@ -45,7 +47,7 @@ class Route:
     path: below /api, with `{name}` for ids. refuses: statuses beyond those that follow from the shape.
     """
 
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
     path: str
     handler: Callable[..., Awaitable[Any]]
     status: int = 200
@@ -87,6 +89,8 @@ class Call:
     bridges: Bridges
     rules: RuleKeeper
     audit: Audit
+    devices: Devices
+    pairings: Pairings
     settings: ApiSettings
     streams: Streams
     request: Request

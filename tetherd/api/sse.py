@@ -76,6 +76,11 @@ class Streams:
         response.timeout = None
         return response
 
+    def recheck(self) -> None:
+        """Somebody was shut out: streams of those who may no longer listen end now."""
+        for stream in list(self._open):
+            stream.recheck()
+
 
 class EventStream(ResponseBody):
     """A response's body: frames as they come, and a heartbeat where nothing comes."""
@@ -91,6 +96,12 @@ class EventStream(ResponseBody):
         self._ended = ended
         self._channel: trio.abc.ReceiveChannel[bytes] | None = None
         self._has_greeted = False
+        self._waiting: trio.CancelScope | None = None
+
+    def recheck(self) -> None:
+        """End it, also while it waits, if it may no longer be told."""
+        if self._waiting is not None and not self._is_valid():
+            self._waiting.cancel()
 
     async def __aenter__(self) -> EventStream:
         self._channel = await self._frames.__aenter__()
@@ -114,7 +125,7 @@ class EventStream(ResponseBody):
             return GREETING
         assert self._channel is not None
         chunk = HEARTBEAT
-        with trio.move_on_after(HEARTBEAT_SECONDS):
+        with trio.move_on_after(HEARTBEAT_SECONDS) as self._waiting:
             try:
                 chunk = await self._channel.receive()
             except trio.EndOfChannel:

@@ -1,4 +1,4 @@
-"""The one page at / until the web app is built."""
+"""The plain page at /, where the web app is not built."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _PAGE = f"""<!doctype html>
 <main>
 <h1>tetherd is running</h1>
 <p>It supervises the coding agents on this machine and brings their questions to you.</p>
-<p>The web app is not built here yet. Until it is, the way in is a terminal:</p>
+<p>The web app is not built here. From a checkout, with Node and npm, <code>make ui</code> builds it; then restart
+tetherd. The other way in is a terminal:</p>
 <pre><code>tetherctl status
 tetherctl list
 tetherctl approvals</code></pre>
@@ -46,7 +47,7 @@ CONTENT_SECURITY_POLICY = (
 
 
 async def page() -> Response:
-    """The page holds nothing of anybody's, so it asks for no token. No other file is ever served."""
+    """It holds nothing of anybody's, so it asks for no token."""
     response = Response(_PAGE, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.headers["Cache-Control"] = "no-cache"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TextIO
 
 from tetherd.cli.call import Call
-from tetherd.cli.commands import approvals, audit, bridges, follow, logs, rules, service, sessions, system
+from tetherd.cli.commands import approvals, audit, bridges, devices, follow, logs, rules, service, sessions, system
 from tetherd.cli.output import (
     ALREADY_RESOLVED,
     CONFIGURATION,
@@ -123,6 +123,7 @@ def build_parser(program: str = "tetherctl") -> ArgumentParser:
     bridges.register(add, _accept_json)
     rules.register(add, _accept_json)
     audit.register(add, _accept_json)
+    devices.register(add, _accept_json)
     system.register(add, _accept_json)
     service.register(add, _accept_json)
     return parser

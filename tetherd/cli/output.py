@@ -25,8 +25,17 @@ ALREADY_RESOLVED: Final = 5
 TRY_LATER: Final = 75
 CONFIGURATION: Final = 78
 
-_CODES = {"you": "33", "bold": "1", "dim": "2", "bad": "31", "added": "32", "removed": "31", "place": "36"}
-"""Yellow means "you" and stands for nothing else."""
+_CODES = {
+    "you": "33",
+    "bold": "1",
+    "dim": "2",
+    "bad": "31",
+    "added": "32",
+    "removed": "31",
+    "place": "36",
+    "paper": "97;40",
+}
+"""Yellow means "you" and stands for nothing else; `paper` is for drawings in light blocks."""
 
 
 class Styled(NamedTuple):

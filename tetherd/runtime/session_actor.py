@@ -26,8 +26,8 @@ from tetherd.logconfig import get_logger
 from tetherd.plugin import Launch, TextDelta
 from tetherd.runtime.active_run import ActiveRun
 from tetherd.runtime.inbox import ActorGone, Inbox, Slot
-from tetherd.runtime.operators_log import log_events
 from tetherd.runtime.links import resolved_files
+from tetherd.runtime.operators_log import log_events
 from tetherd.runtime.run_driver import Acked, CaughtUp, Gone, Heard, RunDriver, RunReport
 from tetherd.runtime.world import World
 from tetherd.storage.eventlog import Append, Frame

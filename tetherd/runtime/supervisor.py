@@ -22,6 +22,7 @@ from tetherd.domain.authority import Forbidden, may_see
 from tetherd.domain.ids import DAEMON, Role, SessionId
 from tetherd.domain.session import LIVE
 from tetherd.errors import Misconfigured, Rejected, Unavailable
+from tetherd.items import ReadItems
 from tetherd.logconfig import get_logger
 from tetherd.plugin import Chooser, adapter_names
 from tetherd.runtime.restart import Restart, run_with_restarts
@@ -266,6 +267,8 @@ class SessionSupervisor:
                 return await world.views.approval(approval_id)
             case ctl.ReadEvents():
                 return await world.log.read(query)
+            case ReadItems():
+                return await world.log.read_page(query)
             case ctl.ReadText():
                 return await world.log.read_text(query)
             case ctl.ReadLogs():

@@ -23,6 +23,7 @@ from tetherd.domain.events import Event
 from tetherd.domain.ids import RunId, SessionId
 from tetherd.domain.images import Image
 from tetherd.domain.session import Session
+from tetherd.items import ReadItems
 from tetherd.plugin import JsonObject
 from tetherd.storage.audit import write_decisions
 from tetherd.storage.blobs import cut, made_whole, read_blob, write_blobs
@@ -229,6 +230,14 @@ class EventLog:
             return made_whole(db, entries) if query.whole else tuple(entries)
 
         return await self._database.read(read)
+
+    async def read_page(self, query: ReadItems) -> tuple[Entry, ...]:
+        """Long texts stay cut: whoever wants one whole asks for it by its seq."""
+        before = self.last_seq + 1 if query.before is None else query.before
+        sql = f"SELECT {_COLUMNS} FROM events WHERE session_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?"
+        values = (query.session_id, before, query.limit)
+        rows = await self._database.read(lambda db: db.execute(sql, values).fetchall())
+        return tuple(Entry(*row) for row in reversed(rows))
 
     async def read_text(self, query: ReadText) -> str:
         """Raises NotFound when there is no such text."""

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from quart import Response
 
 from tetherd.api.ingest import POLLED, ingest, polled
+from tetherd.api.item_bodies import ItemPage, ItemsQuery, TextBody, TextQuery
 from tetherd.api.problems import Invalid
 from tetherd.api.route import Call, Route
 from tetherd.api.vocabulary import PollAnswer, PolledType, PollQuery, Push, PushAnswer, PushedBatch
@@ -20,7 +21,8 @@ from tetherd.domain import events as ev
 from tetherd.domain.authority import MAY
 from tetherd.domain.ids import ApprovalId, SessionId, approval_id_for
 from tetherd.domain.session import SessionState
-from tetherd.schema import UNNAMED, SessionStreamQuery, StreamQuery, TextBody, TextQuery
+from tetherd.items import ReadItems
+from tetherd.schema import UNNAMED, EnvelopeBody, SessionStreamQuery, StreamQuery
 
 # Each may hold a text as long as a request's body.
 POLL_PAGE = 50
@@ -157,6 +159,16 @@ async def _follow(call: Call, session_id: SessionId | None, query: SessionStream
     return await call.streams.open(after, session_id, query.live, call.caller.is_valid)
 
 
+async def list_items(call: Call, session_id: SessionId, query: ItemsQuery) -> ItemPage:
+    """A page of the transcript: the newest events, or those before an older page's."""
+    await call.session(session_id)
+    # one more than asked for tells whether there is an older page
+    entries = await call.control.ask(ReadItems(session_id, query.before, query.limit + 1))
+    page = entries[-query.limit :]
+    items = tuple(EnvelopeBody.model_validate_json(entry.wire()) for entry in page)
+    return ItemPage(items=items, next_before=page[0].seq if len(entries) > query.limit else None)
+
+
 async def read_output(call: Call, session_id: SessionId, seq: str, query: TextQuery) -> TextBody:
     """The whole text of an event that the log shows cut."""
     call.require_sight(session_id)
@@ -168,6 +180,7 @@ ROUTES = (
     Route(method="POST", path="/sessions/{session_id}/events", handler=push_events, refuses=frozenset({409})),
     Route(method="GET", path="/sessions/{session_id}/events", handler=follow_session, is_stream=True),
     Route(method="GET", path="/sessions/{session_id}/events/poll", handler=poll_events, deadline_seconds=100.0),
+    Route(method="GET", path="/sessions/{session_id}/items", handler=list_items),
     Route(method="GET", path="/sessions/{session_id}/items/{seq}/output", handler=read_output),
     Route(method="GET", path="/events", handler=follow_all, refuses=frozenset({404}), is_stream=True),
 )

@@ -61,7 +61,9 @@ async def create_token(call: Call, body: NewToken) -> CreatedToken:
 
 async def revoke_token(call: Call, token_id: str) -> TokenBody:
     """Make a token worthless, for streams that are open, too."""
-    return TokenBody.of(await call.tokens.revoke(token_id))
+    revoked = TokenBody.of(await call.tokens.revoke(token_id))
+    call.streams.recheck()
+    return revoked
 
 
 ROUTES = (
