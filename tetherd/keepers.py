@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from tetherd.domain.approval import Approval
-from tetherd.domain.audit import Record, Verdict
+from tetherd.domain.audit import AuditRecord, Verdict
 from tetherd.domain.explaining import Explanation, Replay
 from tetherd.domain.ids import Actor
 from tetherd.domain.rule import Rule
@@ -47,7 +47,7 @@ class RuleKeeper(Protocol):
 class Audit(Protocol):
     """The chain over all decisions, rules and tokens. Nothing in it is ever deleted."""
 
-    async def read(self, after: int, limit: int = 1000) -> tuple[Record, ...]:
+    async def read(self, after: int, limit: int = 1000) -> tuple[AuditRecord, ...]:
         """Records with a higher number, oldest first."""
 
     async def verify(self, anchor: str | None = None) -> Verdict:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from tetherd.domain.audit import Record
+from tetherd.domain.audit import AuditRecord
 from tetherd.domain.ids import Actor, Asker, Frozen, SessionId
 from tetherd.domain.modes import Mode
 from tetherd.domain.rule import Effect, Rule
@@ -122,7 +122,7 @@ class AuditQuery(Query):
 class AuditPage(Frozen):
     """`next_after` is the `after` of the next page."""
 
-    records: tuple[Record, ...]
+    records: tuple[AuditRecord, ...]
     next_after: int
 
 

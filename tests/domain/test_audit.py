@@ -7,17 +7,17 @@ import json
 import pytest
 
 from tests.fakes.audit import FakeAudit
-from tetherd.domain.audit import START, Check, Record, Verdict
+from tetherd.domain.audit import START, AuditRecord, Check, Verdict
 
 
-def chain(count: int = 4) -> list[Record]:
+def chain(count: int = 4) -> list[AuditRecord]:
     audit = FakeAudit()
     for number in range(count):
         audit.note("decided", approval_id=f"a-{number}", answer={"decision": "approve"}, cost=0.1, text="ü\ud800")
     return audit.records
 
 
-def checked(records: list[Record], anchor: str | None = None, highest: int = 0) -> Verdict:
+def checked(records: list[AuditRecord], anchor: str | None = None, highest: int = 0) -> Verdict:
     check = Check(anchor)
     check.take(records)
     check.ends_early(highest)
@@ -83,7 +83,7 @@ def test_a_flipped_byte_anywhere_in_an_export_is_found() -> None:
         check = Check()
         for number, line in enumerate(bytes(damaged).split(b"\n"), 1):
             try:
-                record = Record.model_validate(json.loads(line))
+                record = AuditRecord.model_validate(json.loads(line))
             except ValueError:
                 check.unreadable(number)
                 break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tetherd.domain.audit import START, Check, Record, Verdict, canonical, hash_of
+from tetherd.domain.audit import START, AuditRecord, Check, Verdict, canonical, hash_of
 
 AT = "2026-11-24T12:00:00Z"
 
@@ -13,15 +13,15 @@ class FakeAudit:
     """A chain that `note` makes longer."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[AuditRecord] = []
 
-    def note(self, kind: str, **body: Any) -> Record:
+    def note(self, kind: str, **body: Any) -> AuditRecord:
         number, previous = len(self.records) + 1, self.records[-1].hash if self.records else START
         digest = hash_of(previous, number, AT, kind, canonical(body))
-        self.records.append(Record(number=number, at=AT, kind=kind, body=body, previous=previous, hash=digest))
+        self.records.append(AuditRecord(number=number, at=AT, kind=kind, body=body, previous=previous, hash=digest))
         return self.records[-1]
 
-    async def read(self, after: int, limit: int = 1000) -> tuple[Record, ...]:
+    async def read(self, after: int, limit: int = 1000) -> tuple[AuditRecord, ...]:
         return tuple([one for one in self.records if one.number > after][:limit])
 
     async def verify(self, anchor: str | None = None) -> Verdict:

@@ -31,7 +31,7 @@ Kind = Literal[
 ]
 
 
-class Record(Frozen):
+class AuditRecord(Frozen):
     """One line of the audit. `at` is ISO 8601 in UTC, `hash` is over all else and `previous`."""
 
     number: int
@@ -92,14 +92,14 @@ class Check:
         self._seen_anchor = anchor == START
         self._broken: BrokenLink | None = None
 
-    def take(self, records: Iterable[Record]) -> bool:
+    def take(self, records: Iterable[AuditRecord]) -> bool:
         """False once a link is broken: what comes after it proves nothing."""
         for record in records:
             if self._broken is None:
                 self._take(record)
         return self._broken is None
 
-    def _take(self, record: Record) -> None:
+    def _take(self, record: AuditRecord) -> None:
         expected = self._head.number + 1
         why: str | None = None
         if record.number != expected:

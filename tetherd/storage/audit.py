@@ -9,7 +9,7 @@ from typing import Any
 
 from tetherd.domain import events as ev
 from tetherd.domain.approval import Approval
-from tetherd.domain.audit import START, Check, Head, Record, Verdict, canonical
+from tetherd.domain.audit import START, AuditRecord, Check, Head, Verdict, canonical
 from tetherd.domain.ids import SessionId
 from tetherd.storage.chain import write_audit
 from tetherd.storage.database import Database
@@ -65,7 +65,7 @@ class AuditStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read(self, after: int, limit: int = PAGE) -> tuple[Record, ...]:
+    async def read(self, after: int, limit: int = PAGE) -> tuple[AuditRecord, ...]:
         """Records with a higher number, oldest first."""
         sql = "SELECT number, at, kind, body, previous, hash FROM audit WHERE number > ? ORDER BY number LIMIT ?"
         rows = await self._database.read(lambda db: db.execute(sql, (after, limit)).fetchall())
@@ -93,7 +93,7 @@ def _highest(db: Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def _record(row: tuple[Any, ...]) -> Record:
+def _record(row: tuple[Any, ...]) -> AuditRecord:
     """A body that is no JSON any more is shown as text: its hash does not fit."""
     number, at, kind, text, previous, digest = row
     try:
@@ -102,4 +102,4 @@ def _record(row: tuple[Any, ...]) -> Record:
         body = None
     if not isinstance(body, dict) or canonical(body) != text:
         body = {"unreadable": str(text)}
-    return Record(number=number, at=str(at), kind=str(kind), body=body, previous=str(previous), hash=str(digest))
+    return AuditRecord(number=number, at=str(at), kind=str(kind), body=body, previous=str(previous), hash=str(digest))

@@ -11,7 +11,7 @@ from pathlib import Path
 from tetherd.cli.call import Call, Json
 from tetherd.cli.output import DONE, FAILED, USAGE, Refusal, Styled
 from tetherd.cli.words import actor_words, resolution_words
-from tetherd.domain.audit import Check, Record
+from tetherd.domain.audit import AuditRecord, Check
 
 _PAGE = 1000
 
@@ -127,7 +127,7 @@ def _verify_file(path: Path, head: str | None) -> Json:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 try:
-                    record = Record.model_validate(json.loads(line))
+                    record = AuditRecord.model_validate(json.loads(line))
                 except (ValueError, RecursionError):
                     check.unreadable(number)
                     break

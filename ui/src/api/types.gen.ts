@@ -1056,9 +1056,29 @@ export interface components {
          */
         AuditPage: {
             /** Records */
-            records: components["schemas"]["Record"][];
+            records: components["schemas"]["AuditRecord"][];
             /** Next After */
             next_after: number;
+        };
+        /**
+         * AuditRecord
+         * @description One line of the audit. `at` is ISO 8601 in UTC, `hash` is over all else and `previous`.
+         */
+        AuditRecord: {
+            /** Number */
+            number: number;
+            /** At */
+            at: string;
+            /** Kind */
+            kind: string;
+            /** Body */
+            body: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Previous */
+            previous: string;
+            /** Hash */
+            hash: string;
         };
         /**
          * BlobRef
@@ -2625,26 +2645,6 @@ export interface components {
             options?: (string | components["schemas"]["ChoiceOffered"])[];
         };
         /**
-         * Record
-         * @description One line of the audit. `at` is ISO 8601 in UTC, `hash` is over all else and `previous`.
-         */
-        Record: {
-            /** Number */
-            number: number;
-            /** At */
-            at: string;
-            /** Kind */
-            kind: string;
-            /** Body */
-            body: {
-                [key: string]: components["schemas"]["JsonValue"];
-            };
-            /** Previous */
-            previous: string;
-            /** Hash */
-            hash: string;
-        };
-        /**
          * Replay
          * @description How many recorded approvals were judged again, and those that changed, newest first.
          */
@@ -3802,6 +3802,7 @@ export type ApprovalRequested = components['schemas']['ApprovalRequested'];
 export type ApprovalResolved = components['schemas']['ApprovalResolved'];
 export type ApprovalWithdrawn = components['schemas']['ApprovalWithdrawn'];
 export type AuditPage = components['schemas']['AuditPage'];
+export type AuditRecord = components['schemas']['AuditRecord'];
 export type BlobRef = components['schemas']['BlobRef'];
 export type BridgeCheck = components['schemas']['BridgeCheck'];
 export type BridgeFinding = components['schemas']['BridgeFinding'];
@@ -3890,7 +3891,6 @@ export type PushedToolCall = components['schemas']['PushedToolCall'];
 export type PushedToolResult = components['schemas']['PushedToolResult'];
 export type PushedUsage = components['schemas']['PushedUsage'];
 export type QuestionData = components['schemas']['QuestionData'];
-export type Record = components['schemas']['Record'];
 export type Replay = components['schemas']['Replay'];
 export type Resolution = components['schemas']['Resolution'];
 export type ResourcesList = components['schemas']['ResourcesList'];
