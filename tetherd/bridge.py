@@ -19,9 +19,10 @@ from pydantic import JsonValue
 
 from tetherd import control
 from tetherd.control import BridgeFinding, Control, Cursor
-from tetherd.domain import approval, commands, events, ids, session
+from tetherd.domain import approval, commands, events, ids, rule, session
 from tetherd.domain.ids import SessionId
 from tetherd.errors import Misconfigured
+from tetherd.keepers import RuleKeeper
 from tetherd.settings import Setting
 
 BRIDGES = "tetherd.bridges"
@@ -158,6 +159,7 @@ class BridgePort:
     """
 
     control: Control
+    rules: RuleKeeper
     state: BridgeState
     settings: Mapping[str, Any]
     directories: tuple[Path, ...]
@@ -217,6 +219,7 @@ __all__ = [
     "Outgoing",
     "Owed",
     "Pressed",
+    "RuleKeeper",
     "Setting",
     "approval",
     "commands",
@@ -224,5 +227,6 @@ __all__ = [
     "events",
     "ids",
     "load_bridges",
+    "rule",
     "session",
 ]

@@ -139,9 +139,11 @@ async def run_daemon(
         log.info("agents are kept", kind=isolation.kind, missing="; ".join(isolation.missing) or "nothing")
         describe = _describer(current, url, events, rules, service, isolation, listening.warnings)
         supervisor = SessionSupervisor(world, describe, lambda: current.config.adapter)
+        keeper, audit = RuleDesk(rules, world.views), AuditStore(database)
         chats = BridgeHost(
             bridges,
             BridgeWorld(
+                rules=keeper,
                 state_for=lambda name: BridgeStore(database, name),
                 newest=lambda: events.last_seq,
                 directories=config.chat_directories,
@@ -153,7 +155,6 @@ async def run_daemon(
         metrics = Metrics(events.last_seq)
         database.on_commit.append(metrics.committed)
         scrape = partial(metrics.render, supervisor, chats)
-        keeper, audit = RuleDesk(rules, world.views), AuditStore(database)
         api_settings = _api_settings(current, options, listening, wishes, scrape)
         app = create_app(supervisor, tokens, devices, chats, keeper, audit, api_settings)
         is_fresh = events.last_seq == 0

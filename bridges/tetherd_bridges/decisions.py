@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tetherd.bridge import Change, ids
+from tetherd.bridge import Change, ids, rule
 from tetherd.bridge import approval as ap
 from tetherd.bridge import commands as cmd
 from tetherd.bridge import control as ctl
 from tetherd_bridges.clerk import NAME_CHARACTERS, Clerk
-from tetherd_bridges.conversation import approvals, replies
+from tetherd_bridges.conversation import always, approvals, replies
 from tetherd_bridges.conversation.incoming import Said, Tapped, Who
 from tetherd_bridges.conversation.messages import Message, Press
 from tetherd_bridges.conversation.words import Decision, read_decision
 from tetherd_bridges.mind import Reason
 from tetherd_bridges.richtext import say, shortened
+
+Wanted = rule.Wanted
 
 REASON_MINUTES = 10
 TOAST_CHARACTERS = 190
@@ -34,6 +36,14 @@ class Decisions:
                 answer = ap.Answer(decision=press.decision, choice=(press.choice,))
             case "reason" | "words":
                 return await self._ask_for_words(tapped, press, change)
+            case "always" | "always_for" | "back":
+                return await self._ask_how_far(press, change)
+            case "always_until":
+                answer = ap.Answer(decision="approve")
+                wanted = Wanted(
+                    "session", timedelta(minutes=press.minutes) if press.minutes else None, press.choice or None
+                )
+                return await self._decide(tapped.who, tapped.key, *about, answer, wanted)
             case "mark":
                 return await self._mark(press, change)
             case "send":
@@ -86,6 +96,22 @@ class Decisions:
             self._clerk.reply(said, replies.text(toast), change)
         return True
 
+    async def _ask_how_far(self, press: Press, change: Change) -> str:
+        """The next step of "always", in the place of the buttons before."""
+        clerk = self._clerk
+        view = await clerk.port.control.ask(ctl.GetApproval(ids.ApprovalId(press.approval_id)))
+        if view.state != "pending":
+            return _already(view.resolution)
+        match press.do:
+            case "always":
+                buttons = always.ask_width(view.approval, press)
+            case "always_for":
+                buttons = always.ask_time(press)
+            case _:
+                buttons = ()
+        clerk.post(approvals.asked(view.approval, press.session_id, buttons=buttons), change)
+        return ""
+
     async def _mark(self, press: Press, change: Change) -> str:
         """One of several choices, or no longer; its button shows it."""
         clerk = self._clerk
@@ -122,7 +148,14 @@ class Decisions:
         return ""
 
     async def _decide(
-        self, who: Who, key: str, session_id: str, approval_id: str, digest: str, answer: ap.Answer
+        self,
+        who: Who,
+        key: str,
+        session_id: str,
+        approval_id: str,
+        digest: str,
+        answer: ap.Answer,
+        wanted: Wanted | None = None,
     ) -> str:
         command = cmd.AnswerApproval(
             session_id=ids.SessionId(session_id),
@@ -131,11 +164,14 @@ class Decisions:
             approval_id=ids.ApprovalId(approval_id),
             answer=answer,
             digest=digest or None,
+            always=wanted,
         )
         try:
             await self._clerk.port.control.submit(command)
         except ap.AlreadyResolved as error:
             return _already(error.resolution)
+        if wanted is not None:
+            return "Approved, and so will be what is like it"
         return "Approved" if answer.decision == "approve" else "Rejected"
 
 

@@ -170,6 +170,8 @@ class Desk:
             if press.do == "page":
                 await self._errands.turn_page(tapped, press, pressed.key, change)
                 return ""
+            if press.do == "end_rule":
+                return shortened(await self._errands.end_rule(tapped, press, change), TOAST_CHARACTERS)
             return await self._decisions.press(tapped, press, change)
         except Rejected as error:
             return shortened(str(error), TOAST_CHARACTERS)

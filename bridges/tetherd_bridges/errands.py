@@ -20,6 +20,7 @@ from tetherd_bridges.richtext import Rich, shortened
 
 SESSIONS_LISTED = 200
 APPROVALS_LISTED = 20
+RULES_LISTED = 20
 
 
 class Errands:
@@ -44,6 +45,8 @@ class Errands:
                 await self._new(said, command.rest, session_id, change)
             case "approvals":
                 await self._approvals(said, session_id, change)
+            case "rules":
+                await self._rules(said, session_id, change)
             case "status" if session_id is None:
                 self._clerk.reply(said, replies.overview(await control.ask(ctl.GetStatus())), change)
             case "status" | "usage" | "stop" | "interrupt" | "resume" if session_id is not None:
@@ -52,6 +55,11 @@ class Errands:
                 self._clerk.reply(said, replies.text(f"/{command.name} belongs into a session's thread."), change)
             case _:
                 self._clerk.reply(said, replies.text(f"There is no /{shortened(command.name, 40)}: see /help."), change)
+
+    async def end_rule(self, tapped: Tapped, press: Press, change: Change) -> str:
+        """Make a grant worthless; what whoever tapped is told. Raises Rejected."""
+        ended = await self._clerk.port.rules.end(press.choice, self._clerk.actor(tapped.who))
+        return f"Ended: {ended}"
 
     async def turn_page(self, tapped: Tapped, press: Press, key: str, change: Change) -> None:
         """Show another page of the list, in its place."""
@@ -110,6 +118,19 @@ class Errands:
             where = self._link(view.session_id)
             rows.append(f"{shortened(view.session_name, 40)}: {shortened(view.approval.title, 80)}{where}")
         self._clerk.reply(said, replies.text("\n".join(rows)), change)
+
+    async def _rules(self, said: Said, session_id: str | None, change: Change) -> None:
+        """The grants that count here, each with a button that ends it; rules of the file are a person's to edit."""
+        view = await self._clerk.port.rules.show()
+        found = [
+            one
+            for one in view.rules
+            if (one.expires_at is None or one.expires_at > view.now) and one.session_id in (None, session_id)
+        ]
+        if session_id is None:
+            found = [one for one in view.rules if one.expires_at is None or one.expires_at > view.now]
+        text, buttons = replies.rules(found[:RULES_LISTED])
+        self._clerk.reply(said, text, change, buttons, key=f"rules/{said.key}")
 
     # -- sessions ------------------------------------------------------------------------------------------------
 

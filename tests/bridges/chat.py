@@ -15,6 +15,7 @@ from tests.emulators.telegram import Chat, Message, Telegram
 from tests.emulators.telegram_http import InProcess
 from tests.emulators.telegram_people import Person
 from tests.fakes.control import FakeControl
+from tests.fakes.rules import FakeRules
 from tests.fakes.sync_database import SyncDatabase
 from tetherd.bridge import BridgePort
 from tetherd.domain import commands as cmd
@@ -44,6 +45,7 @@ class Scene:
         self.eve = Person(self.telegram, EVE, "Eve", "eve")
         self.control = FakeControl()
         self.bridge = TelegramBridge(lambda: open_web(InProcess(self.telegram)))
+        self.rules = FakeRules(self.control)
         self.database = SyncDatabase()
         self.state = BridgeStore(cast(Any, self.database), "telegram")
         self.troubles: list[str | None] = []
@@ -75,6 +77,7 @@ class Scene:
     def port(self, values: dict[str, str]) -> BridgePort:
         return BridgePort(
             control=self.control,
+            rules=self.rules,
             state=self.state,
             settings={one.field: one.parse(values[one.key]) for one in SETTINGS if one.key in values},
             directories=self._directories,

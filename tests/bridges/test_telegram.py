@@ -51,7 +51,7 @@ async def test_a_tap_approves_and_the_message_says_who(autojump_clock: MockClock
         await pause()
         asked = scene.question_shown()
         assert [one.text for one in scene.thread()][-2] == "I need a look."
-        assert asked.labels() == ["Approve", "Reject", "Reject with reason"] and not asked.is_silent
+        assert asked.labels() == ["Approve", "Reject", "Reject with reason", "Always approve …"] and not asked.is_silent
         assert scene.thread()[0].text.startswith("🔔 Waiting for you")
         query = scene.ada.tap(asked, "Approve")
         await pause()

@@ -23,7 +23,7 @@ def test_a_session_from_its_first_word_in_a_chat_to_its_end() -> None:
         # a topic, and a request that is approved with a button
         asked = chat.wait_for_question("NOTES.md")
         thread = asked.thread
-        assert thread is not None and asked.labels() == ["Approve", "Reject", "Reject with reason"]
+        assert thread is not None and asked.labels() == ["Approve", "Reject", "Reject with reason", "Always approve …"]
         assert "Looked after" in asked.quoted(), "the diff"
         chat.do(lambda: ada.tap(asked, "Approve"))
         chat.wait_for(lambda one: one is asked and "✅ Approved by @ada on telegram" in one.text, "who approved")
@@ -37,6 +37,17 @@ def test_a_session_from_its_first_word_in_a_chat_to_its_end() -> None:
         chat.do(lambda: bob.say("not on a Friday", group, thread))
         chat.wait_for(lambda one: one is second and "Reason: not on a Friday" in one.text, "the reason")
         assert not (daemon.home / "work" / "made-by-an-agent").exists()
+
+        # a pattern, approved for ten minutes: the next one is not asked
+        chat.do(lambda: ada.say("run touch always-one", group, thread))
+        always = chat.wait_for_question("touch always-one")
+        for label, then in (("Always approve", "touch …"), ("touch …", "10 min"), ("10 min", "")):
+            chat.do(lambda label=label: ada.tap(always, label))  # type: ignore[misc]
+            if then:
+                chat.wait_for(lambda one, then=then: one is always and then in one.labels(), then)  # type: ignore[misc]
+        chat.wait_for(lambda one: "Bash(touch *)" in one.quoted(), "the rule")
+        chat.do(lambda: ada.say("run touch always-two", group, thread))
+        until(lambda: (daemon.home / "work" / "always-two").exists(), "the second file, unasked")
 
         # a question, answered with a choice
         chat.do(lambda: ada.say("ask", group, thread))
@@ -61,9 +72,12 @@ def test_a_session_from_its_first_word_in_a_chat_to_its_end() -> None:
 
         # what the log says of it
         decided = [one["data"] for one in of_type(daemon.events(), "approval_resolved")]
+        assert [one["by"]["kind"] for one in decided].count("policy") == 1
+        decided = [one for one in decided if one["by"]["kind"] == "actor"]
         assert [(one["answer"]["decision"], _who(one)) for one in decided] == [
             ("approve", ("@ada", "telegram", "11")),
             ("reject", ("Bob", "telegram", "12")),
+            ("approve", ("@ada", "telegram", "11")),
             ("approve", ("@ada", "telegram", "11")),
             ("reject", ("local owner", "cli", None)),
         ]

@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.control import FakeControl
+from tests.fakes.rules import FakeRules
 from tests.fakes.sync_database import SyncDatabase
 from tetherd.bridge import BridgeFinding, BridgePort, Change
 from tetherd.control import BridgeOff, Cursor, NotFound
@@ -58,6 +59,7 @@ class Plug:
 def world() -> BridgeWorld:
     database = SyncDatabase()
     return BridgeWorld(
+        rules=FakeRules(FakeControl()),
         state_for=lambda name: BridgeStore(cast(Any, database), name),
         newest=lambda: 100,
         directories=(),

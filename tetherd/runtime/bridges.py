@@ -20,6 +20,7 @@ import trio
 from tetherd.bridge import Bridge, BridgePort, BridgeState, Change
 from tetherd.control import BridgeFinding, BridgeOff, BridgeView, Control, NotFound, PairingCode
 from tetherd.errors import Fatal, Misconfigured, TetherError
+from tetherd.keepers import RuleKeeper
 from tetherd.logconfig import get_logger
 from tetherd.runtime.restart import Restart, run_with_restarts
 
@@ -36,6 +37,7 @@ log = get_logger(__name__)
 class BridgeWorld:
     """What bridges are given. `newest` gives the log's newest seq."""
 
+    rules: RuleKeeper
     state_for: Callable[[str], BridgeState]
     newest: Callable[[], int]
     directories: tuple[Path, ...]
@@ -165,6 +167,7 @@ class BridgeHost:
 
         return BridgePort(
             control=self._control,
+            rules=self._world.rules,
             state=self._world.state_for(name),
             settings=own,
             directories=self._world.directories,

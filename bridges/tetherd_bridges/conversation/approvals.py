@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import assert_never
 
 from tetherd.bridge import approval as ap
+from tetherd_bridges.conversation.always import may_be_always
 from tetherd_bridges.conversation.messages import Face, Message, Press, bold, code, lines
 from tetherd_bridges.richtext import Rich, Style, by_agent, redacted, run, shortened, units
 
@@ -33,13 +34,21 @@ def key_of(approval_id: str) -> str:
     return f"approval/{approval_id}"
 
 
-def asked(approval: ap.Approval, session_id: str, marked: Collection[str] | None = None) -> Message:
-    """The question with its buttons. `marked`: options that were chosen so far, once several are to be."""
+def asked(
+    approval: ap.Approval,
+    session_id: str,
+    marked: Collection[str] | None = None,
+    buttons: tuple[tuple[Face, ...], ...] = (),
+) -> Message:
+    """The question with its buttons. `marked`: options that were chosen so far, once several are to be.
+
+    `buttons` take the place of its own.
+    """
     return Message(
         key=key_of(approval.approval_id),
         session_id=session_id,
         text=lines((run("❓ "), *bold(_ASKS[approval.kind])), _how(approval), *what(approval)),
-        buttons=_buttons(approval, session_id, marked),
+        buttons=buttons or _buttons(approval, session_id, marked),
         loud=True,
         kept=True,
     )
@@ -197,6 +206,7 @@ def _buttons(approval: ap.Approval, session_id: str, marked: Collection[str] | N
     return (
         (Face(yes, base, "good"), Face(no, press(do="reject"), "bad")),
         (Face(f"{no} with reason", press(do="reason")),),
+        *(((Face("Always approve …", press(do="always")),),) if may_be_always(approval) else ()),
     )
 
 

@@ -20,12 +20,27 @@ class Press(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    do: Literal["approve", "reject", "reason", "words", "choose", "mark", "send", "page"]
+    do: Literal[
+        "approve",
+        "reject",
+        "reason",
+        "words",
+        "choose",
+        "mark",
+        "send",
+        "always",
+        "always_for",
+        "always_until",
+        "back",
+        "end_rule",
+        "page",
+    ]
     session_id: str = ""
     approval_id: str = ""
     digest: str = ""
     choice: str = ""
     decision: Literal["approve", "reject"] = "approve"
+    minutes: int = 0
     page: int = 0
     search: str = ""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tetherd.bridge import control as ctl
+from tetherd.bridge import rule
 from tetherd_bridges.conversation.messages import Face, Press, bold, code, lines
 from tetherd_bridges.conversation.words import ANSWERS, COMMANDS
 from tetherd_bridges.richtext import Rich, Run, Style, run, shortened
@@ -99,6 +100,20 @@ def usage(view: ctl.SessionView) -> Rich:
         parts.append(f"{used.cost_usd:.2f} USD")
     said = ", ".join(parts) or "the agent has not said"
     return (run(shortened(view.session.name, NAME_CHARACTERS), Style.CODE), run(f": {said}"))
+
+
+def rules(found: Sequence[rule.Rule]) -> tuple[Rich, tuple[tuple[Face, ...], ...]]:
+    """Rules in force, and a button for each that came of an answer."""
+    if not found:
+        return text("Nothing is approved without asking, beyond what the session's mode lets pass."), ()
+    rows: list[Rich | str] = [bold("Rules")]
+    faces = []
+    for number, one in enumerate(found, 1):
+        where = f"  (policy.toml, line {one.line})" if one.line else ""
+        rows.append((run(f"{number}. "), run(shortened(str(one), 200), Style.CODE), run(where)))
+        if not one.line:
+            faces.append(Face(f"End {number}", Press(do="end_rule", choice=one.rule_id), "bad"))
+    return lines(*rows), tuple(tuple(faces[n : n + 4]) for n in range(0, len(faces), 4))
 
 
 def trouble(why: str, hint: str | None = None) -> Rich:

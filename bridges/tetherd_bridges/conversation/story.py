@@ -116,6 +116,8 @@ def _told(thread: Thread, seq: int, at: datetime, event: ev.Event, surface: str)
             yield digest(after)
         case ev.ApprovalRequested(approval=approval):
             yield from _asked(thread, seq, approval)
+        case ev.RuleGranted(rule=rule):
+            yield _notice(thread, f"rule/{rule.rule_id}", "📏 Rule", str(rule))
         case ev.ApprovalResolved() | ev.ApprovalWithdrawn():
             yield from _closed(thread, at, event)
         case ev.InterruptRequested():

@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "interrupt": "end the running turn",
     "stop": "end the agent of this session",
     "resume": "start an ended session again",
+    "rules": "what is approved without asking, and an end for it",
     "usage": "what this session has used",
     "help": "what there is to say here",
 }
