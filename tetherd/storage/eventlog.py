@@ -30,6 +30,7 @@ from tetherd.storage.blobs import cut, made_whole, read_blob, write_blobs
 from tetherd.storage.database import Database
 from tetherd.storage.live import Live
 from tetherd.storage.rows import Told, write_details, write_session
+from tetherd.storage.selecting import select
 
 RING_ENTRIES = 4096
 RING_BYTES = 8 * 1024 * 1024
@@ -226,7 +227,7 @@ class EventLog:
 
     async def read(self, query: ReadEvents) -> tuple[Entry, ...]:
         def read(db: Connection) -> tuple[Entry, ...]:
-            entries = _select(db, query.after, query.session_id, query.kinds, query.limit)
+            entries = select(db, query.after, query.session_id, query.kinds, query.limit)
             return made_whole(db, entries) if query.whole else tuple(entries)
 
         return await self._database.read(read)
@@ -243,7 +244,7 @@ class EventLog:
         """Raises NotFound when there is no such text."""
 
         def read(db: Connection) -> str:
-            entries = _select(db, query.seq - 1, query.session_id, None, 1)
+            entries = select(db, query.seq - 1, query.session_id, None, 1)
             event = entries[0].event() if entries and entries[0].seq == query.seq else None
             if event is None or query.field not in event.BULKY:
                 raise NotFound(f"event {query.seq} of session {query.session_id} has no {query.field}")
@@ -296,7 +297,7 @@ class EventLog:
             page = found[:PAGE]
             return page, page[-1].seq if len(found) > PAGE else newest
         # Not beyond `newest`: what is committed while we read will be met again in the ring.
-        page = await self._database.read(lambda db: _select(db, after, session_id, None, PAGE, upto=newest))
+        page = await self._database.read(lambda db: select(db, after, session_id, None, PAGE, upto=newest))
         return page, page[-1].seq if len(page) == PAGE else newest
 
     def _in_ring(self, after: int, session_id: SessionId | None, kinds: frozenset[str] | None) -> list[Entry]:
@@ -376,26 +377,3 @@ def _write_run(db: Connection, session_id: SessionId, append: Append, snapshot: 
     if append.acknowledged:
         gone = [(run_id, seq) for seq in append.acknowledged]
         db.executemany("DELETE FROM outbox WHERE run_id = ? AND outbox_seq = ?", gone)
-
-
-def _select(
-    db: Connection,
-    after: int,
-    session_id: SessionId | None,
-    kinds: frozenset[str] | None,
-    limit: int,
-    upto: int | None = None,
-) -> list[Entry]:
-    where, values = ["seq > ?"], [after]
-    more: list[str | int] = []
-    if upto is not None:
-        where.append("seq <= ?")
-        more.append(upto)
-    if session_id is not None:
-        where.append("session_id = ?")
-        more.append(session_id)
-    if kinds is not None:
-        where.append(f"type IN ({', '.join('?' * len(kinds))})")
-        more += sorted(kinds)
-    sql = f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(where)} ORDER BY seq LIMIT ?"
-    return [Entry(*row) for row in db.execute(sql, (*values, *more, limit))]
