@@ -317,7 +317,7 @@ class EventLog:
             if after >= self._ring_after:
                 found = bool(self._in_ring(after, session_id, kinds))
             else:
-                first = partial(_select, after=after, session_id=session_id, kinds=kinds, limit=1)
+                first = partial(select, after=after, session_id=session_id, kinds=kinds, limit=1)
                 found = bool(await self._database.read(first))
             if found:
                 return

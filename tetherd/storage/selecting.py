@@ -18,6 +18,7 @@ def select(
     limit: int,
     upto: int | None = None,
 ) -> list[Entry]:
+    """Entries with seq > `after` (and not behind `upto`), oldest first."""
     where, values = ["seq > ?"], [after]
     more: list[str | int] = []
     if upto is not None:
