@@ -33,10 +33,23 @@ class Model:
         """Returns once a stream waits at this gate, in mid-sentence."""
         self._http.get(f"/_holding/{gate}").raise_for_status()
 
+    def requests(self) -> list[Json]:
+        """All that it received, oldest first: target, body, outcome."""
+        rows: list[Json] = self._http.get("/_requests").raise_for_status().json()["requests"]
+        return rows
+
     def turns(self) -> list[Json]:
         """Bodies of the requests with tools, oldest first."""
-        rows = self._http.get("/_requests").raise_for_status().json()["requests"]
-        return [row["body"] for row in rows if isinstance(row["body"], dict) and row["body"].get("tools")]
+        bodies = (row["body"] for row in self.requests())
+        return [body for body in bodies if isinstance(body, dict) and body.get("tools")]
+
+    def wait_for_request_with(self, text: str, after: int = 0) -> Json:
+        """The first request from the `after`-th on whose body holds this text, in whichever dialect."""
+
+        def look() -> Json | None:
+            return next((row for row in self.requests()[after:] if _holds(row["body"], text)), None)
+
+        return until(look, f"a request with {text!r}")
 
     def wait_for_turn_with(self, *texts: str) -> Json:
         """The first turn whose request holds all of them."""
@@ -50,7 +63,7 @@ class Model:
         self._http.close()
 
 
-def _holds(body: Json, text: str) -> bool:
+def _holds(body: Any, text: str) -> bool:
     return json.dumps(text)[1:-1] in json.dumps(body)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.daemon import Daemon, idle_daemon, messages, of_type, until
+from tests.e2e.model import Model, model_api
 from tests.e2e.real_agents import AGENTS, PI, RealAgent
-from tests.e2e.scripted_model import ScriptedModel, scripted_model
 from tests.emulators.script import prompt
 from tetherd.client.client import ApiError
 
@@ -34,7 +34,7 @@ class Stage:
 
     agent: RealAgent
     daemon: Daemon
-    model: ScriptedModel
+    model: Model
 
     @property
     def work(self) -> Path:
@@ -65,7 +65,7 @@ class Stage:
 
 @contextmanager
 def staged(agent: RealAgent) -> Iterator[Stage]:
-    with scripted_model() as model, idle_daemon() as daemon:
+    with model_api(accept_key=None) as model, idle_daemon() as daemon:
         daemon.environ |= agent.environment(daemon.home, model.url)
         daemon.start()
         stage = Stage(agent, daemon, model)
@@ -87,7 +87,7 @@ def stage(agent: RealAgent) -> Iterator[Stage]:
 
 def test_text_streams_and_what_was_used_is_counted(stage: Stage) -> None:
     session_id = stage.begin({"say": LONG, "chunks": 20, "hold": "half", "hold_after": 10})
-    stage.model.wait_until_held("half")
+    stage.model.wait_for_hold("half")
     live = _live_text(stage, session_id, at_least=len(LONG) // 4)
     assert LONG.startswith(live)
     stage.model.release("half")
@@ -190,7 +190,7 @@ def test_a_pending_question_goes_away_with_an_interrupt(stage: Stage) -> None:
 
 def test_a_follow_up_that_comes_early_waits_for_its_turn(stage: Stage) -> None:
     session_id = stage.begin({"say": LONG, "chunks": 20, "hold": "half", "hold_after": 10})
-    stage.model.wait_until_held("half")
+    stage.model.wait_for_hold("half")
     stage.follow_up(session_id, {"say": "the second answer"})
     stage.model.release("half")
     assert stage.turn_ended(session_id, 2)["outcome"] == "completed"
@@ -199,7 +199,7 @@ def test_a_follow_up_that_comes_early_waits_for_its_turn(stage: Stage) -> None:
 
 def test_a_daemon_that_is_killed_in_mid_turn_loses_nothing(stage: Stage) -> None:
     session_id = stage.begin({"say": LONG, "chunks": 20, "hold": "half", "hold_after": 10})
-    stage.model.wait_until_held("half")
+    stage.model.wait_for_hold("half")
     agents = stage.daemon.agents()
     stage.daemon.kill()
     stage.model.release("half")
