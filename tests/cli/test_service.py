@@ -12,7 +12,8 @@ from tests.cli.shapes import SESSION, status
 from tests.fakes.stub_daemon import problem
 from tetherd.cli.commands.service import _LINGER
 from tetherd.cli.output import Refusal
-from tetherd.cli.units import NAMES, SERVICE, unit_texts
+from tetherd.cli.units import unit_texts
+from tetherd.cli.user_manager import NAMES, SERVICE
 
 PROGRAM = Path("/opt/tether/bin/tetherd")
 

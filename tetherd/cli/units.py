@@ -9,11 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from tetherd.cli.output import FAILED, Refusal
-
-SERVICE = "tetherd.service"
-SOCKETS = ("tetherd.socket", "tetherd-http.socket")
-SLICE = "tether.slice"
-NAMES = (SERVICE, *SOCKETS, SLICE)
+from tetherd.cli.user_manager import NAMES, SERVICE, SOCKETS
 
 _UNQUOTABLE = frozenset("\"'\\$")
 """What systemd.syntax(7) gives a meaning of its own inside quotes."""

@@ -6,6 +6,12 @@ import subprocess
 
 from tetherd.cli.output import FAILED, Refusal
 
+SERVICE = "tetherd.service"
+SOCKETS = ("tetherd.socket", "tetherd-http.socket")
+SLICE = "tether.slice"
+NAMES = (SERVICE, *SOCKETS, SLICE)
+"""Our units."""
+
 _SECONDS = 60.0
 
 

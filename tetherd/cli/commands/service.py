@@ -13,7 +13,7 @@ from pathlib import Path
 from tetherd import paths
 from tetherd.cli.call import Call
 from tetherd.cli.output import CONFIGURATION, DONE, FAILED, NOT_FOUND, Refusal, Styled
-from tetherd.cli.user_manager import systemctl
+from tetherd.cli.user_manager import NAMES, SERVICE, SOCKETS, systemctl
 from tetherd.client.client import ApiError, DaemonUnreachable
 from tetherd.errors import Misconfigured
 
@@ -56,8 +56,6 @@ def register(add: Callable[..., ArgumentParser], accept_json: Callable[[Argument
 
 def install(call: Call) -> int:
     """Write the units, with the paths of this installation, and start them. Doing it again renews them."""
-    from tetherd.cli.units import NAMES, SERVICE, SOCKETS
-
     _require_no_other(call)
     texts = _texts(call)
     directory = _unit_dir(call)
@@ -132,8 +130,6 @@ def _care_for_lingering(call: Call) -> None:
 
 def uninstall(call: Call) -> int:
     """Stop and remove the service. What its agents do goes on."""
-    from tetherd.cli.units import NAMES, SERVICE, SOCKETS
-
     directory = _unit_dir(call)
     present = [directory / name for name in NAMES if (directory / name).exists()]
     if not present:
@@ -152,8 +148,6 @@ def uninstall(call: Call) -> int:
 
 def show(call: Call) -> int:
     """How the service is, asked of systemd: a daemon that is stopped is not started by this."""
-    from tetherd.cli.units import NAMES, SERVICE, SOCKETS
-
     directory = _unit_dir(call)
     found = _properties(SERVICE, "ActiveState", "SubState", "UnitFileState", "MainPID", "StatusText", "NRestarts")
     sockets = {name: _properties(name, "ActiveState")["ActiveState"] for name in SOCKETS}
